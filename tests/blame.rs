@@ -12,7 +12,7 @@ use bg_test_support::{Finished, RawAnswer, RawServer, TestHost};
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
-use crate::common::{SOON, deploy, fixture, host, register};
+use crate::common::{SOON, component, deploy, fixture, host, register};
 use crate::failing::{GROW, LOOP, PERMANENT, TABLE, TRAP};
 use crate::guest::guest;
 
@@ -70,8 +70,6 @@ enum By {
     Answered(&'static str, &'static str),
     /// A component whose `is-valid-charm` does this.
     Component(&'static str),
-    /// The same, with a URL of a server that never answers, and whose limit of time ends first.
-    Waits,
     /// The token service: the token of its charm has ended, and a renewal is answered with this.
     Tokens(&'static str, &'static str),
     /// One cell more than a charm may have, and a handler that writes.
@@ -85,9 +83,7 @@ enum By {
     /// A separate test, below.
     Alone,
 }
-use By::{
-    Alone, Answered, Component, DamagedCell, Granted, Handler, ManyCells, NoRefreshToken, NoStream, Tokens, Waits,
-};
+use By::{Alone, Answered, Component, DamagedCell, Granted, Handler, ManyCells, NoRefreshToken, NoStream, Tokens};
 
 /// Part of what a row says of how a poll ends, how this case makes a poll end so, its outcome, and what the operator
 /// reads.
@@ -100,7 +96,7 @@ const CASES: &[(&str, &str, By, &str, &str)] = &[
     ("throws, or a promise", "caught-silence", Answered("throws its own", ""), "HandlerFailed", "after a failure"),
     ("throws, or a promise", "says-404", Answered("says the status", "404 Not Found"), "HandlerFailed", "status 404"),
     ("exceeds a limit of time, memory", "loops", Handler("loops"), "Timeout", "took longer than"),
-    ("a request of the handler gets no answer", "waits", Waits, "Unavailable", "had not answered its request"),
+    ("a request of the handler gets no answer", "waits", Alone, "Unavailable", "had not answered its request"),
     ("exceeds a limit of time, memory", "grows", Handler("grows"), "OutOfMemory", "memory"),
     ("exceeds a limit of time, memory", "writes", ManyCells, "LimitExceeded", "and may have 1000"),
     ("exceeds a limit of time, memory", "signer-bytes", Alone, "LimitExceeded", "--max-signer-bytes"),
@@ -523,7 +519,6 @@ fn answering() -> RawServer {
             _ => None,
         });
         match status {
-            _ if path == "waits" => RawAnswer::Silence,
             Some("") => RawAnswer::Close,
             status => RawAnswer::new(status.unwrap_or("200 OK"), "", "x"),
         }
@@ -538,7 +533,6 @@ fn made(host: &TestHost, source: &str, server: &str, case: &str, by: By) -> (Str
     let (source, inputs) = match by {
         Handler(what) | Granted(what) => (source, does(what)),
         Answered(what, _) => (source, json!({"does": what, "url": format!("{server}/{case}")})),
-        Waits => (source, json!({"does": "waits", "url": format!("{server}/{case}")})),
         ManyCells => (source, does("writes")),
         Component(_) | DamagedCell | NoStream => (source, does("nothing")),
         Tokens(..) => (mail.as_str(), expired(case)),
@@ -589,7 +583,7 @@ fn each_way_in_which_a_poll_ends_has_the_outcome_the_blame_the_wait_and_the_reas
     let source = host.write("does.tsx", CHARM).unwrap();
     let (mut charms, mut components) = (BTreeMap::new(), Vec::new());
     for (_, case, by, ..) in CASES.iter().filter(|(_, _, by, ..)| !matches!(by, Alone)) {
-        let server = if matches!(by, Granted(_) | Answered(..) | Waits) { &granted_at } else { &ungranted_at };
+        let server = if matches!(by, Granted(_) | Answered(..)) { &granted_at } else { &ungranted_at };
         let (charm, component) = made(&host, source.to_str().unwrap(), server, case, *by);
         components.extend(component);
         charms.insert(*case, charm);
@@ -597,7 +591,7 @@ fn each_way_in_which_a_poll_ends_has_the_outcome_the_blame_the_wait_and_the_reas
     let config = format!(
         "components = {components:?}\noauth-refresh-url = \"{tokens_at}/refresh\"\n\
          allow-private = [\"{granted_at}\", \"{ungranted_at}\"]\nallow-charm-http = [\"{granted_at}\"]\n\
-         [limits]\ncharm-time = \"6s\"\nis-valid-charm-time = \"500ms\"\n"
+         [limits]\ncharm-time = \"15s\"\nis-valid-charm-time = \"500ms\"\n"
     );
     host.write("service.toml", config).unwrap();
     let run =
@@ -629,6 +623,20 @@ fn is_as_the_row_says(host: &TestHost, run: &Finished, charm: &str, name: &str) 
 }
 
 const ONCE: [&str; 4] = ["run", "--once", "--log-format", "json"];
+
+#[test]
+fn a_handler_whose_time_ends_before_its_server_answers_is_not_to_blame() {
+    let host = host();
+    let silent = RawServer::start(|_| RawAnswer::Silence).unwrap();
+    let at = format!("http://{}", silent.address());
+    let source = host.write("does.tsx", CHARM).unwrap();
+    let inputs = json!({"does": "waits", "url": format!("{at}/news")});
+    let charm = deploy(&host, source.to_str().unwrap(), "my-space", &inputs);
+    register(&host, &charm, "mine");
+    let granted = ["--limit", "charm-time=15s", "--allow-private", &at, "--allow-charm-http", &at];
+    let run = host.command([&ONCE[..], &granted].concat()).unwrap();
+    is_as_the_row_says(&host, &run, &charm, "waits");
+}
 
 #[test]
 fn a_token_that_nobody_was_said_to_renew_is_the_operators_matter() {
@@ -804,4 +812,80 @@ fn a_service_without_access_to_the_system_space_waits_for_it() {
     service.wait_for_line(|line| line.contains("The list of registrations can be read now"), SOON).unwrap();
     service.terminate().unwrap().success().unwrap();
     server.terminate().unwrap().success().unwrap();
+}
+
+/// What the token service answers to the renewal of a token that a server has refused, and the cause of that.
+const RENEWALS: &[(&str, &str, &str, &str)] = &[
+    ("invalid-grant", "400 Bad Request", r#"{"error": "invalid_grant"}"#, "sign-in-ended"),
+    ("invalid-client", "401 Unauthorized", r#"{"error": "invalid_client"}"#, "wrong-client"),
+    ("busy", "429 Too Many Requests", r#"{"error": "slow down"}"#, "token-service-busy"),
+    ("fails", "503 Service Unavailable", "", "token-service-fails"),
+    ("silent", "400 Bad Request", r#"{"error": "Failed to refresh token"}"#, "token-service-silent"),
+    // It has no refresh token.
+    ("", "200 OK", "", "sign-in-missing"),
+];
+
+/// The clock says that the tokens are good, so that nothing renews them before a component uses them.
+#[test]
+fn a_token_that_a_server_refuses_has_the_cause_for_which_it_cannot_be_renewed() {
+    let host = host();
+    let tokens = RawServer::start(|request| {
+        let asked: Value = serde_json::from_slice(request.body()).unwrap_or_default();
+        let of = RENEWALS.iter().find(|(case, ..)| asked["refreshToken"] == *case);
+        let (_, status, body, _) = of.unwrap_or_else(|| panic!("{asked}"));
+        RawAnswer::new(status, "Content-Type: application/json\r\n", *body)
+    })
+    .unwrap();
+    let accounts = RawServer::start(|_| RawAnswer::new("401 Unauthorized", "", "x")).unwrap();
+    let [tokens_at, accounts_at] = [&tokens, &accounts].map(|server| format!("http://{}", server.address()));
+    let charms: Vec<String> = RENEWALS
+        .iter()
+        .map(|(case, ..)| {
+            let inputs = json!({"auth": {"token": "old-token", "refreshToken": case}});
+            let charm = deploy(&host, &fixture("gmail.tsx"), &format!("space-{case}"), &inputs);
+            register(&host, &charm, "news");
+            charm
+        })
+        .collect();
+    let (set, refresh) = (format!("news.api-base-url={accounts_at}"), format!("{tokens_at}/refresh"));
+    let component = component("news");
+    let run = ONCE.iter().copied().chain([
+        "--component",
+        &component,
+        "--set",
+        &set,
+        "--grant",
+        "requested",
+        "--allow-private",
+        &accounts_at,
+        "--allow-private",
+        &tokens_at,
+        "--oauth-refresh-url",
+        &refresh,
+    ]);
+    let log = host.command(run).unwrap().failure().unwrap().stderr;
+    let listed = printed(&host, &["list", "--json"]);
+    for ((case, _, _, name), charm) in RENEWALS.iter().zip(&charms) {
+        let cause = Cause::of_name(name).unwrap();
+        let fix = cause.advice().replace("CHARM", charm);
+        let all = listed.as_array().unwrap();
+        let of = all.iter().find(|one| charm.ends_with(one["charmId"].as_str().unwrap())).unwrap();
+        let seen = (&of["lastCause"], &of["lastBlame"], &of["fix"]);
+        assert_eq!(seen, (&json!(name), &json!(cause.blame().as_str()), &json!(fix)), "{case}: {of}");
+        let status = of["status"].as_str().unwrap();
+        assert!(status.contains("answered 401 Unauthorized, and the token cannot be renewed: "), "{case}: {of}");
+        let waits = cause.blame() != bg_poller::Blame::Upstream;
+        assert_eq!((&of["state"], &of["disabledAt"]), (&json!(if waits { "waiting" } else { "failing" }), &json!(0)));
+        // Of polls that something keeps from an answer, one a minute is logged.
+        if waits {
+            let line = line_about(&log, charm).unwrap();
+            assert_eq!((&line["cause"], &line["fix"]), (&json!(name), &json!(fix)), "{case}: {line}");
+        }
+        let renewal = format!("The OAuth token of {charm} was refused by a server, and cannot be renewed: ");
+        let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let said: Vec<Value> =
+            lines.filter(|line| line["message"].as_str().is_some_and(|text| text.contains(&renewal))).collect();
+        let [line] = &said[..] else { panic!("{case}: {said:?}") };
+        assert_eq!((&line["cause"], &line["fix"]), (&json!(name), &json!(fix)), "{case}: {line}");
+    }
 }

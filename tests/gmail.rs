@@ -94,6 +94,26 @@ fn with_the_grant_the_token_reaches_gmail_and_appears_nowhere_else() {
 }
 
 #[test]
+fn a_charm_with_an_enormous_value_keeps_no_news_from_the_others() {
+    let attempt = bg_abuse::Attempt::begin("validity", "a history ID of 4,000,000 numbers, which the list reads");
+    let Setup { host, google, charm, .. } = setup("gmail.tsx", "gmail");
+    let base = google.base_url();
+    let hostile = deploy(&host, &fixture("gmail.tsx"), "another", &json!({"apiBaseUrl": base}));
+    register(&host, &hostile, "gmail");
+    let ones = json!({"historyId": vec![1; 4_000_000]}).to_string();
+    host.write("ones.json", ones).unwrap();
+    host.command(["charm", "set", &hostile, "settings", "@ones.json"]).unwrap().success().unwrap();
+    google.deliver("Hello", "someone@example.com");
+    let (set, component) = (format!("gmail.api-base-url={base}"), component("gmail"));
+    let polled = ["run", "--once", "--component", &component, "--set", &set, "--grant", "requested"];
+    let polled = [&polled[..], &["--allow-private", &base, "--allow-charm-http", &base]].concat();
+    let polled = host.command(polled).unwrap();
+    assert!(polled.stderr.contains(&format!("Successfully executed charm {charm}")), "{polled}");
+    assert!(!polled.stderr.contains("fetch-charms wanted"), "{polled}");
+    attempt.ended("the other charm is polled");
+}
+
+#[test]
 fn a_token_is_not_sent_to_another_granted_origin() {
     let attempt = bg_abuse::Attempt::begin(
         "bound-secrets",

@@ -16,7 +16,7 @@ use crate::engine::TICK;
 use crate::failure::{CallFailure, GuestError, OutOfTime};
 use crate::host::log::CallLog;
 use crate::host::{CallState, Surroundings};
-use crate::observer::{Busy, CallRecord};
+use crate::observer::{CallRecord, Effort};
 use crate::share::Share;
 
 /// Which function is called, and its limits.
@@ -35,6 +35,7 @@ pub(crate) struct Call<W: 'static> {
     store: Store<CallState<W>>,
     function: Function,
     deadline: Instant,
+    effort: Effort,
     log: Arc<CallLog>,
     owner: Owner,
     span: Span,
@@ -60,7 +61,8 @@ impl<W: Send + 'static> Call<W> {
         let permit = sandbox.permit().await;
         let limits = sandbox.limits();
         let deadline = Instant::now() + function.time;
-        let state = CallState::new(limits, function.memory, deadline, around, world, permit);
+        let effort = Effort::default();
+        let state = CallState::new(limits, function.memory, deadline, effort.clone(), around, world, permit);
         let log = state.log.clone();
         let mut store = Store::try_new(sandbox.engine(), state).map_err(|error| {
             CallFailure::new(OutcomeKind::Unavailable, format!("no store for {}: {error:#}", function.name))
@@ -71,14 +73,16 @@ impl<W: Send + 'static> Call<W> {
         // A new store has already passed its epoch deadline, so it is set before any guest code runs. The guest yields
         // at each tick, so that none keeps a thread of the host from others.
         store.set_epoch_deadline(1);
+        let at_ticks = effort.clone();
         store.epoch_deadline_callback(move |_| {
+            at_ticks.gives_way();
             if Instant::now() >= deadline {
                 return Err(OutOfTime.into());
             }
             Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
         });
         store.call_hook_async(YieldHook);
-        Ok(Self { sandbox: sandbox.clone(), store, function, deadline, log, owner, span })
+        Ok(Self { sandbox: sandbox.clone(), store, function, deadline, effort, log, owner, span })
     }
 
     /// Does the work of the call until its deadline. Returns its result and the data of its store. Epochs end a guest
@@ -92,14 +96,22 @@ impl<W: Send + 'static> Call<W> {
         T: Send + 'static,
         F: Future<Output = Worked<T, W>> + Send + 'static,
     {
-        let Self { sandbox, store, function: Function { name, time, .. }, deadline, log, owner, span } = self;
-        let (started, busy) = (Instant::now(), Busy::default());
+        let Self { sandbox, store, function: Function { name, time, .. }, deadline, effort, log, owner, span } = self;
+        let started = Instant::now();
         let failures = store.data().outbound.failures().clone();
-        let work = busy.clone().measure(work(store)).instrument(span.clone());
-        let end = tokio::time::timeout_at(deadline.into(), sandbox.slow_lane().run(work, share)).await;
+        let work = effort.clone().measure(work(store)).instrument(span.clone());
+        let end = tokio::time::timeout_at(deadline.into(), sandbox.slow_lane().run(work, share, &effort)).await;
         let elapsed = started.elapsed();
         log.finish();
         let memory = end.as_ref().ok().map(|(store, _)| store.data().store_limits.memory());
+        let too_late = || {
+            // The gate gives up a request at the very time that the call ends, and a careful guest a little before. A
+            // guest that learns of that may compute at its end, although it has waited all the time.
+            let has_waited = effort.has_waited(time, Instant::now());
+            let awaited = failures.waits_for().filter(|_| has_waited || effort.is_waiting());
+            let awaited = awaited.or_else(|| failures.waited_for(time));
+            CallFailure::timeout(name, time, awaited, &effort)
+        };
         let result = match end {
             Ok((store, Ok(Ok(value)))) => Ok((value, store.into_data())),
             Ok((store, Ok(Err(error)))) => {
@@ -107,20 +119,18 @@ impl<W: Send + 'static> Call<W> {
                 let failure = CallFailure::guest(error, failures.explain(), log.secrets());
                 Err(failure.perhaps_of(failures.newest()))
             }
+            Ok((_, Err(error))) if error.is::<OutOfTime>() => Err(too_late()),
             Ok((store, Err(error))) => {
-                Err(CallFailure::of_error(name, time, &error, &store.data().store_limits, log.secrets()))
+                Err(CallFailure::of_error(name, &error, &store.data().store_limits, log.secrets()))
             }
-            Err(_) => Err(match failures.waits_for() {
-                Some((host, server)) => CallFailure::waited(name, time, &host, server),
-                None => CallFailure::timeout(name, time),
-            }),
+            Err(_) => Err(too_late()),
         };
         let outcome = result.as_ref().err().map_or(OutcomeKind::Success, |failure| failure.kind);
         span.record("outcome", outcome.as_str());
-        span.record("busy_ms", u64::try_from(busy.time().as_millis()).unwrap_or(u64::MAX));
+        span.record("busy_ms", u64::try_from(effort.busy().as_millis()).unwrap_or(u64::MAX));
         span.record("memory", memory.map(|bytes| bytes as u64));
         let last_lines = if outcome == OutcomeKind::Success { Vec::new() } else { log.take_last() };
-        let busy = busy.time();
+        let busy = effort.busy();
         sandbox.observer().tell(|| CallRecord { owner, function: name, outcome, elapsed, busy, memory, last_lines });
         result
     }
@@ -145,6 +155,7 @@ impl<W: Send + 'static> CallHookHandler<CallState<W>> for YieldHook {
         if now < state.yield_at {
             return Ok(());
         }
+        state.effort.gives_way();
         if now >= state.deadline {
             return Err(OutOfTime.into());
         }

@@ -1,6 +1,6 @@
 //! Why a call failed, as an [`OutcomeKind`].
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bg_identity::units::Seconds;
 use bg_identity::{Secret, mask};
@@ -10,6 +10,7 @@ use wasmtime::component::ResourceTableError;
 use wasmtime::{PoolConcurrencyLimitError, Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
 
+use crate::observer::Effort;
 use crate::store_limits::StoreLimits;
 use crate::text;
 
@@ -71,11 +72,27 @@ pub(crate) struct Refusal {
 impl Refusal {
     /// The outcome of a call that ends because of it.
     pub(crate) fn kind(&self) -> OutcomeKind {
-        match self.cause.blame() {
-            Blame::Upstream | Blame::Service => OutcomeKind::Unavailable,
+        match (self.cause, self.cause.blame()) {
+            (_, Blame::Upstream | Blame::Service | Blame::Runtime)
+            | (Cause::CharmBusy | Cause::CharmSlow | Cause::SpaceDamaged, _) => OutcomeKind::Unavailable,
+            (Cause::Damaged, _) => OutcomeKind::Invalid,
             _ => OutcomeKind::Denied,
         }
     }
+}
+
+/// What a call waits for that has sent a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Awaited {
+    /// For that server's answer, or the rest of it.
+    Server {
+        /// Its name, for people.
+        host: String,
+        /// It, if others may wait for it as well.
+        server: Option<FailedServer>,
+    },
+    /// For the gate to have room: other calls send too many.
+    Room,
 }
 
 /// How the requests of a call are related to the error that its guest returned.
@@ -113,15 +130,24 @@ impl CallFailure {
         Self { kind: OutcomeKind::LimitExceeded, message, stack: None, ..self }
     }
 
-    /// The call took longer than `limit`.
-    pub(crate) fn timeout(function: &str, limit: Duration) -> Self {
-        Self::new(OutcomeKind::Timeout, format!("{function} took longer than {}", Seconds(limit)))
-    }
-
-    /// The same while a request of the call had no answer of that host.
-    pub(crate) fn waited(function: &str, limit: Duration, host: &str, server: Option<FailedServer>) -> Self {
-        let text = format!("{function} took longer than {}, and {host} had not answered its request", Seconds(limit));
-        Self { cause: Some(Cause::ComponentWaited), server, ..Self::new(OutcomeKind::Timeout, text) }
+    /// The call took longer than `limit`: its own fault, unless it waits for something, or got no processor.
+    pub(crate) fn timeout(function: &str, limit: Duration, waits_for: Option<Awaited>, effort: &Effort) -> Self {
+        let text = format!("{function} took longer than {}", Seconds(limit));
+        match waits_for {
+            Some(Awaited::Server { host, server }) => {
+                let text = format!("{text}, and {host} had not answered its request in full");
+                Self { cause: Some(Cause::ComponentWaited), server, ..Self::new(OutcomeKind::Timeout, text) }
+            }
+            Some(Awaited::Room) => {
+                let text = format!("{text}, and there had been no room for its request");
+                Self { cause: Some(Cause::NoRoomForRequest), ..Self::new(OutcomeKind::Unavailable, text) }
+            }
+            None if effort.was_starved(limit, Instant::now()) => {
+                let text = format!("{text}, and had a processor for {} ms of it", effort.computed().as_millis());
+                Self { cause: Some(Cause::NoProcessor), ..Self::new(OutcomeKind::Unavailable, text) }
+            }
+            None => Self::new(OutcomeKind::Timeout, text),
+        }
     }
 
     /// The guest returned an error. If it comes from a request of this call, the same party is to blame for both.
@@ -163,16 +189,7 @@ impl CallFailure {
     }
 
     /// The call ended without an answer.
-    pub(crate) fn of_error(
-        function: &str,
-        limit: Duration,
-        error: &wasmtime::Error,
-        limits: &StoreLimits,
-        secrets: &[Secret],
-    ) -> Self {
-        if error.is::<OutOfTime>() {
-            return Self::timeout(function, limit);
-        }
+    pub(crate) fn of_error(function: &str, error: &wasmtime::Error, limits: &StoreLimits, secrets: &[Secret]) -> Self {
         if let Some(limit) = limits.refused_memory() {
             let message = format!("{function} wanted more than {} MiB of memory", limit >> 20);
             return Self::new(OutcomeKind::OutOfMemory, message);
@@ -228,7 +245,7 @@ impl From<CallFailure> for IntegrationError {
         let cause = match cause {
             None => Cause::of_component(kind),
             // A request breaks a rule for all guests: the component chose to send it.
-            Some(cause) if cause.blame() == Blame::Charm => Cause::ComponentNeverAllowed,
+            Some(Cause::NeverAllowed) => Cause::ComponentNeverAllowed,
             Some(cause) => cause,
         };
         Self { kind, cause, server, message }
@@ -312,5 +329,21 @@ mod tests {
         for (millis, text) in [(5000, "5 s"), (1500, "1500 ms"), (1, "1 ms")] {
             assert_eq!(Seconds(Duration::from_millis(millis)).to_string(), text);
         }
+    }
+
+    #[test]
+    fn a_call_that_never_had_a_processor_is_not_to_blame_for_its_time() {
+        let starved = CallFailure::timeout("handle", Duration::from_mins(1), None, &Effort::default());
+        assert_eq!(
+            (starved.kind, starved.cause, &*starved.message),
+            (
+                OutcomeKind::Unavailable,
+                Some(Cause::NoProcessor),
+                "handle took longer than 60 s, and had a processor for 0 ms of it"
+            )
+        );
+        let failure = CallFailure::timeout("handle", Duration::from_millis(50), None, &Effort::default());
+        assert_eq!((failure.kind, failure.cause), (OutcomeKind::Timeout, None));
+        assert_eq!(IntegrationError::from(starved).cause.blame(), Blame::Service);
     }
 }

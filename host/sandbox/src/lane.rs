@@ -10,7 +10,7 @@ use std::future::{Future, poll_fn};
 use std::panic::resume_unwind;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
-use std::task::{Poll, ready};
+use std::task::Poll;
 use std::thread::available_parallelism;
 use std::time::Instant;
 
@@ -20,6 +20,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::PollSemaphore;
 use tracing::instrument::WithSubscriber;
 
+use crate::observer::Effort;
 use crate::share::Share;
 
 /// The niceness of these threads: they get a tenth of a contended processor, and all of an idle one.
@@ -36,7 +37,7 @@ pub(crate) struct SlowLane(OnceLock<Option<Runtime>>);
 impl SlowLane {
     /// Does a call's work: on the caller's thread while some of `share` is left, then on the slow threads. Dropping the
     /// future ends the work: at once on the caller's thread, otherwise at the next tick.
-    pub(crate) async fn run<F>(&self, work: F, share: &Share) -> F::Output
+    pub(crate) async fn run<F>(&self, work: F, share: &Share, effort: &Effort) -> F::Output
     where
         F: Future + Send + 'static,
         F::Output: Send,
@@ -47,7 +48,7 @@ impl SlowLane {
         {
             return done;
         }
-        let work = in_turns(work, share.turn()).with_current_subscriber();
+        let work = in_turns(work, share.turn(), effort.clone()).with_current_subscriber();
         let mut task = match self.runtime() {
             Some(runtime) => Task(runtime.spawn(work)),
             None => Task(Handle::current().spawn(work)),
@@ -110,10 +111,13 @@ async fn while_in_share<F: Future>(mut work: Pin<&mut F>, share: &Share) -> Opti
 }
 
 /// Works while it is this call's turn among those of its component.
-async fn in_turns<F: Future>(mut work: Pin<Box<F>>, turn: Arc<Semaphore>) -> F::Output {
+async fn in_turns<F: Future>(mut work: Pin<Box<F>>, turn: Arc<Semaphore>, effort: Effort) -> F::Output {
     let mut turn = PollSemaphore::new(turn);
     poll_fn(move |context| {
-        let _turn = ready!(turn.poll_acquire(context));
+        let Poll::Ready(_turn) = turn.poll_acquire(context) else {
+            effort.waits();
+            return Poll::Pending;
+        };
         work.as_mut().poll(context)
     })
     .await
@@ -155,20 +159,20 @@ mod tests {
     async fn short_work_stays_and_long_work_moves() {
         let (lane, share) = (SlowLane::default(), Share::new());
         let here = thread_name();
-        assert_eq!(lane.run(async { thread_name() }, &share).await, here);
+        assert_eq!(lane.run(async { thread_name() }, &share, &Effort::default()).await, here);
         let long = async {
             thread::sleep(Duration::from_millis(30));
             tokio::task::yield_now().await;
             thread_name()
         };
-        assert_eq!(lane.run(long, &share).await.as_deref(), Some("guests"));
+        assert_eq!(lane.run(long, &share, &Effort::default()).await.as_deref(), Some("guests"));
         // The share is used up, so the next one moves at once.
-        assert_eq!(lane.run(async { thread_name() }, &share).await.as_deref(), Some("guests"));
+        assert_eq!(lane.run(async { thread_name() }, &share, &Effort::default()).await.as_deref(), Some("guests"));
     }
 
     #[tokio::test]
     async fn calls_of_one_component_take_turns() {
-        let (lane, share) = (SlowLane::default(), Share::new());
+        let (lane, share, effort) = (SlowLane::default(), Share::new(), Effort::default());
         share.spend(Duration::from_secs(1), Instant::now());
         let (working, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
         let calls = (0..8).map(|_| {
@@ -183,6 +187,7 @@ mod tests {
                     }
                 },
                 &share,
+                &effort,
             )
         });
         for call in calls.collect::<Vec<_>>() {
@@ -195,7 +200,7 @@ mod tests {
     async fn a_panic_reaches_the_caller() {
         let (lane, share) = (SlowLane::default(), Share::new());
         share.spend(Duration::from_secs(1), Instant::now());
-        let panicking = tokio::spawn(async move { lane.run(async { panic!("so") }, &share).await });
+        let panicking = tokio::spawn(async move { lane.run(async { panic!("so") }, &share, &Effort::default()).await });
         assert!(panicking.await.unwrap_err().is_panic());
     }
 
@@ -208,7 +213,11 @@ mod tests {
             let _held = held;
             std::future::pending::<()>().await;
         };
-        assert!(tokio::time::timeout(Duration::from_millis(50), lane.run(endless, &share)).await.is_err());
+        assert!(
+            tokio::time::timeout(Duration::from_millis(50), lane.run(endless, &share, &Effort::default()))
+                .await
+                .is_err()
+        );
         assert!(dropped.await.is_err());
     }
 }

@@ -54,8 +54,10 @@ bg_limits::limits! {
     "http-field-bytes" => http_field_bytes [HTTP_FIELD_BYTES]: Bytes(usize) = 24 * KIB;
     /// Charm references returned by `fetch-charms`: as many as one service is built to poll.
     "charm-refs" => charm_refs [CHARM_REFS]: Count(usize) = 100_000;
-    /// A JSON text passed to a guest: the contract's 16 MiB.
-    "json-bytes" => json_bytes [JSON_BYTES]: Bytes(usize) = 16 * MIB;
+    /// A value of a charm that an integration reads, as JSON; the contract allows up to 16 MiB. A guest that parses it
+    /// takes up to fifty times as much memory, in a call for all its charms: a larger value of one charm would end that
+    /// call for all of them.
+    "json-bytes" => json_bytes [JSON_BYTES]: Bytes(usize) = 256 * KIB;
     /// Log lines of one call: enough to follow what it does, too few to hide what others do.
     "log-lines" => log_lines [LOG_LINES]: Count(usize) = 200;
     /// Bytes of these lines, as they are logged.

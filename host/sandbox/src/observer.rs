@@ -3,8 +3,7 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::{Pin, pin};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -55,24 +54,83 @@ impl fmt::Debug for CallObserver {
     }
 }
 
-/// How long a future held a thread. Clones share it.
+/// What a call has used so far. Clones share it.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Busy(Arc<AtomicU64>);
+pub(crate) struct Effort(Arc<Mutex<Spent>>);
 
-impl Busy {
-    /// Adds up the time for which `work` holds a thread.
-    pub(crate) async fn measure<F: Future>(self, work: F) -> F::Output {
-        Measured { work: pin!(work), busy: &self }.await
+#[derive(Clone, Copy, Debug, Default)]
+struct Spent {
+    /// For how long it held a thread.
+    busy: Duration,
+    /// For how long that thread had a processor meanwhile.
+    computed: Duration,
+    /// For how long it waited for something other than a processor.
+    waited: Duration,
+    /// Since when it waits for such a thing.
+    waits_since: Option<Instant>,
+    /// It interrupts itself so that others get a turn, and could go on at once.
+    gives_way: bool,
+}
+
+impl Effort {
+    fn spent(&self) -> MutexGuard<'_, Spent> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn time(&self) -> Duration {
-        Duration::from_nanos(self.0.load(Ordering::Relaxed))
+    /// Adds up what `work` uses.
+    pub(crate) async fn measure<F: Future>(self, work: F) -> F::Output {
+        Measured { work: pin!(work), effort: &self }.await
+    }
+
+    /// For how long the call held a thread.
+    pub(crate) fn busy(&self) -> Duration {
+        self.spent().busy
+    }
+
+    /// For how long it had a processor.
+    pub(crate) fn computed(&self) -> Duration {
+        self.spent().computed
+    }
+
+    /// The call gives others a turn, and could go on at once.
+    pub(crate) fn gives_way(&self) {
+        self.spent().gives_way = true;
+    }
+
+    /// From now until it goes on, the call waits for something other than a processor.
+    pub(crate) fn waits(&self) {
+        self.spent().waits_since.get_or_insert_with(Instant::now);
+    }
+
+    /// Whether it waits for something other than a processor.
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.spent().waits_since.is_some()
+    }
+
+    /// Whether the call, which has taken `time` until `now`, waited for more than half of that.
+    pub(crate) fn has_waited(&self, time: Duration, now: Instant) -> bool {
+        let Spent { waited, waits_since, .. } = *self.spent();
+        waited + waits_since.map_or(Duration::ZERO, |since| now.saturating_duration_since(since)) > time / 2
+    }
+
+    /// Whether it had hardly a processor, although it could have computed for half of that time.
+    pub(crate) fn was_starved(&self, time: Duration, now: Instant) -> bool {
+        time >= SHORTEST && !self.has_waited(time, now) && self.computed() < time / ENOUGH
     }
 }
 
+/// One part in this many of its time on a processor is enough for a call to be to blame when its time ends. The
+/// [slow lane](crate::lane) has a tenth of a processor that others want, too. A call that computes without an end gets
+/// more than this part even if ten others do the same, so it passes for a starved one only where the machine is
+/// overloaded indeed.
+const ENOUGH: u32 = 50;
+
+/// Of a shorter time nothing can be said: any machine with other work may let a thread wait for that long.
+const SHORTEST: Duration = Duration::from_secs(1);
+
 struct Measured<'a, F> {
     work: Pin<&'a mut F>,
-    busy: &'a Busy,
+    effort: &'a Effort,
 }
 
 impl<F: Future> Future for Measured<'_, F> {
@@ -80,11 +138,36 @@ impl<F: Future> Future for Measured<'_, F> {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
         let started = Instant::now();
+        {
+            let mut spent = self.effort.spent();
+            let since = spent.waits_since.take();
+            spent.waited += since.map_or(Duration::ZERO, |since| started.saturating_duration_since(since));
+            spent.gives_way = false;
+        }
+        let computed = on_processor();
         let done = self.work.as_mut().poll(context);
-        let nanos = u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX);
-        self.busy.0.fetch_add(nanos, Ordering::Relaxed);
+        let (computed, ended) = (computed.zip(on_processor()), Instant::now());
+        let busy = ended.duration_since(started);
+        let mut spent = self.effort.spent();
+        spent.busy += busy;
+        // Without a clock of processors, a thread that is held counts.
+        spent.computed += computed.map_or(busy, |(before, after)| after.saturating_sub(before));
+        if !spent.gives_way {
+            spent.waits_since = Some(ended);
+        }
         done
     }
+}
+
+/// For how long this thread had a processor.
+#[cfg(unix)]
+fn on_processor() -> Option<Duration> {
+    Duration::try_from(rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime)).ok()
+}
+
+#[cfg(not(unix))]
+fn on_processor() -> Option<Duration> {
+    None
 }
 
 #[cfg(test)]
@@ -93,7 +176,7 @@ mod tests {
 
     #[tokio::test]
     async fn waiting_holds_no_thread() {
-        let busy = Busy::default();
+        let effort = Effort::default();
         let work = async {
             std::thread::sleep(Duration::from_millis(20));
             tokio::time::sleep(Duration::from_millis(400)).await;
@@ -101,9 +184,56 @@ mod tests {
             7
         };
         let started = Instant::now();
-        assert_eq!(busy.clone().measure(work).await, 7);
-        let busy = busy.time();
+        assert_eq!(effort.clone().measure(work).await, 7);
+        let busy = effort.busy();
         assert!(busy >= Duration::from_millis(40), "{busy:?}");
         assert!(busy + Duration::from_millis(400) <= started.elapsed(), "{busy:?}");
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn a_thread_that_sleeps_has_no_processor() {
+        let effort = Effort::default();
+        effort.clone().measure(async { std::thread::sleep(Duration::from_millis(400)) }).await;
+        assert!(effort.computed() < Duration::from_millis(200), "{effort:?}");
+        assert!(effort.busy() >= Duration::from_millis(400), "{effort:?}");
+    }
+
+    #[test]
+    fn only_a_call_that_could_have_computed_and_had_hardly_a_processor_was_starved() {
+        let (time, start) = (Duration::from_secs(10), Instant::now());
+        let end = start + time;
+        let spent = |computed: u64, waited: u64, waits_since: Option<u64>| {
+            let millis = Duration::from_millis;
+            let waits_since = waits_since.map(|since| start + millis(since));
+            let spent = Spent { computed: millis(computed), waited: millis(waited), waits_since, ..Spent::default() };
+            Effort(Arc::new(Mutex::new(spent))).was_starved(time, end)
+        };
+        assert!(spent(0, 0, None), "it never ran");
+        assert!(spent(199, 4_000, None), "it was interrupted all the time");
+        assert!(!spent(200, 0, None), "it had its part");
+        assert!(!spent(1, 6_000, None), "it waited most of the time");
+        assert!(!spent(1, 0, Some(100)), "it waits for something");
+        assert!(!spent(1, 3_000, Some(7_000)), "both");
+        assert!(spent(1, 3_000, Some(9_000)));
+        assert!(!Effort::default().was_starved(SHORTEST / 2, end), "it had little time");
+    }
+
+    #[tokio::test]
+    async fn a_call_that_gives_way_does_not_wait() {
+        let poll = |gives_way: bool| {
+            let effort = Effort::default();
+            let inner = effort.clone();
+            let mut work = pin!(effort.clone().measure(async move {
+                if gives_way {
+                    inner.gives_way();
+                }
+                std::future::pending::<()>().await;
+            }));
+            assert!(work.as_mut().poll(&mut Context::from_waker(std::task::Waker::noop())).is_pending());
+            effort.spent().waits_since.is_some()
+        };
+        assert!(!poll(true));
+        assert!(poll(false));
     }
 }

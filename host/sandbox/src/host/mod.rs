@@ -4,12 +4,14 @@ mod cells;
 mod challenges;
 mod charms;
 mod failures;
+mod handle;
 mod http;
 mod lines;
 mod link;
 pub(crate) mod log;
 mod random;
 mod requests;
+mod sent;
 mod shared;
 mod state;
 mod stdio;
@@ -26,12 +28,13 @@ use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 use crate::Limits;
 use crate::config::Config;
 use crate::engine::TICK;
+use crate::observer::Effort;
 use crate::store_limits::StoreLimits;
 
 pub(crate) use self::cells::CharmWorld;
-#[allow(unreachable_pub, reason = "the bindings name it as public")]
-pub use self::charms::OpenCharm;
 pub(crate) use self::charms::{IntegrationWorld, from_guest};
+#[allow(unreachable_pub, reason = "the bindings name it as public")]
+pub use self::handle::OpenCharm;
 use self::http::Outbound;
 pub use self::lines::CallLines;
 pub(crate) use self::link::{charm_linker, integration_linker};
@@ -49,6 +52,8 @@ pub(crate) struct CallState<W> {
     pub(crate) world: W,
     /// When the call ends.
     pub(crate) deadline: Instant,
+    /// What it has used.
+    pub(crate) effort: Effort,
     /// When the guest yields next, at a call of the host.
     pub(crate) yield_at: Instant,
     /// Created when the guest first calls WASI: it takes a tenth of the time of a short call, and many calls do not
@@ -75,6 +80,7 @@ impl<W> CallState<W> {
         limits: &Arc<Limits>,
         memory: usize,
         deadline: Instant,
+        effort: Effort,
         around: Surroundings,
         world: W,
         permit: OwnedSemaphorePermit,
@@ -96,6 +102,7 @@ impl<W> CallState<W> {
             outbound,
             world,
             deadline,
+            effort,
             yield_at: Instant::now() + TICK,
             http,
             _permit: permit,

@@ -25,6 +25,8 @@ pub(crate) const HTTP: &[(&str, &str, &str)] = &[
     ("wasi:io/streams", "[method]input-stream.blocking-skip", "skip"),
     ("wasi:io/streams", "[method]output-stream.blocking-write-and-flush", "write"),
     ("wasi:io/streams", "[method]output-stream.blocking-flush", "flush"),
+    ("wasi:http/types", "[resource-drop]future-incoming-response", "drop-response"),
+    ("wasi:clocks/monotonic-clock", "subscribe-duration", "duration"),
 ];
 
 /// Where `$request` finds the path.

@@ -2,8 +2,8 @@
 
 use std::sync::atomic::Ordering;
 
-use bg_poller::Integration;
 use bg_poller::OutcomeKind::Timeout;
+use bg_poller::{Cause, Integration};
 
 use super::{Function, short, tried, tried_with};
 use crate::testing::{self, CoreGuest, Server, runtime_with, web};
@@ -140,8 +140,32 @@ async fn a_guest_that_waits_for_a_server_ends_in_time_and_so_does_its_connection
     for (what, path, body) in cases {
         let server = Server::start().await;
         let integration = visitor(&sandbox, &server, path, &body).await;
-        tried_with(&integration, ("sleep", what), Function::Initialize, Timeout).await;
+        let error = tried_with(&integration, ("sleep", what), Function::Initialize, Timeout).await;
+        // Between two pieces of a body, a guest waits for nothing, and a body that it does not finish is its own matter.
+        if what.starts_with("a response") || what.starts_with("trailers") {
+            assert_eq!(error.cause, Cause::ComponentWaited, "{what}: {error}");
+        }
         assert!(server.is_left_alone().await, "{what}: a connection is still open");
+    }
+}
+
+/// A server does not excuse a guest that does not wait for it.
+#[tokio::test]
+async fn a_guest_that_computes_or_gave_its_request_up_does_not_wait_for_a_server() {
+    let sandbox = testing::sandbox(super::limits());
+    let send =
+        "(local $r i32) (local $f i32) (local.set $r (call $request)) (local.set $f (call $send (local.get $r)))";
+    for (what, then) in [
+        ("an endless loop beside a request that is not answered", "(loop $spin (br $spin))"),
+        (
+            "a wait of 584 years after a request that was given up",
+            "(call $drop-response (local.get $f)) (call $block (call $duration (i64.const -1)))",
+        ),
+    ] {
+        let server = Server::start().await;
+        let integration = visitor(&sandbox, &server, "/never", &format!("{send} {then}")).await;
+        let error = tried_with(&integration, ("sleep", what), Function::Initialize, Timeout).await;
+        assert_eq!(error.cause, Cause::ComponentTime, "{what}: {error}");
     }
 }
 
