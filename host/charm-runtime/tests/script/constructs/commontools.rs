@@ -372,9 +372,10 @@ fn computed() -> Vec<Row> {
             "`wish` for the space's default pattern, `#default`: its lists, which are empty",
             "wishes_for_the_default_pattern_have_its_empty_lists",
         ),
-        test(
-            "`assert`, `TESTS`: the steps of a test, which `charm test` takes",
-            "the_steps_of_a_test_are_taken_in_their_order",
+        whole(
+            "`assert`, a cell of whether something holds: for the steps of tests, `TESTS`",
+            "export default pattern<{ n: Default<number, 1> }>(({ n }) => ({ n, out: assert(() => n === 1) }));",
+            "true",
         ),
         test("`when`, `unless`", "when_and_unless_choose_as_and_and_or_do"),
         test(
