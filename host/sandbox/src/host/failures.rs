@@ -47,6 +47,13 @@ impl Server {
     }
 }
 
+/// The answer to a request.
+struct Answered {
+    server: Server,
+    status: StatusCode,
+    retry_after: Option<Duration>,
+}
+
 /// A request that may explain an error.
 enum Request {
     /// It was sent to this server, which has not answered yet.
@@ -68,8 +75,10 @@ struct Known {
     newest: Option<FailedServer>,
     /// All requests that have no answer yet, or that failed, by their numbers.
     requests: BTreeMap<u32, Request>,
-    /// The one that the guest's error comes from.
-    named: Option<u32>,
+    /// All answers, by the numbers of their requests.
+    answers: BTreeMap<u32, Answered>,
+    /// The request that the guest's error comes from, and the status that its answer amounts to, if it has another one.
+    named: Option<(u32, Option<StatusCode>)>,
 }
 
 impl Known {
@@ -77,6 +86,15 @@ impl Known {
         if let Some(origin) = server.origin.as_ref().filter(|_| self.answered.len() < Servers::MOST) {
             self.answered.insert(origin.clone());
         }
+    }
+
+    /// What an answer says of the failure of its request, if it amounts to one of that status.
+    fn meant(&self, number: u32, status: StatusCode) -> Option<Refusal> {
+        let Answered { server, status: answered, retry_after } = self.answers.get(&number)?;
+        let cause = cause_of_answer(status, &HeaderMap::new())?;
+        let text = format!("{} answered {answered}, which the charm takes for {status}", server.host);
+        let failed = (cause == Cause::ServerFails).then(|| server.failed(*retry_after)).flatten();
+        Some(Refusal { cause, text: text::one_line(&text, TEXT_BYTES), status: None, server: failed })
     }
 
     fn is_unwell(&mut self, server: &Server, failed: Option<FailedServer>) {
@@ -145,6 +163,13 @@ impl Failures {
         });
         let mut known = self.known();
         known.open.remove(&number);
+        if self.says_causes {
+            let answered = Answered { server: server.clone(), status, retry_after: retry_after(headers) };
+            known.answers.insert(number, answered);
+            if known.answers.len() > MOST {
+                known.answers.pop_first();
+            }
+        }
         match cause {
             // Of a server that asks for fewer requests nobody knows whether others may send some.
             Some(Cause::TooManyRequests) => known.is_unwell(server, None),
@@ -211,13 +236,21 @@ impl Failures {
 
     /// The guest reports that its error comes from this request.
     pub(super) fn name(&self, number: u32) {
-        self.known().named = Some(number);
+        self.known().named = Some((number, None));
+    }
+
+    /// The guest reports that its error comes from this request, whose answer amounts to one of that status.
+    pub(super) fn name_answer(&self, number: u32, status: u16) {
+        self.known().named = Some((number, StatusCode::from_u16(status).ok()));
     }
 
     /// What explains the error that the guest returned.
     pub(crate) fn explain(&self) -> Explanation {
         let known = self.known();
-        match known.named.and_then(|number| known.requests.get(&number)) {
+        if let Some(refusal) = known.named.and_then(|(number, status)| known.meant(number, status?)) {
+            return Explanation::Cause(refusal);
+        }
+        match known.named.and_then(|(number, _)| known.requests.get(&number)) {
             Some(Request::Failed(refusal)) => return Explanation::Cause(refusal.clone()),
             Some(Request::Open(server)) => {
                 let text = format!("{} did not answer in the time that the charm allows", server.host);
@@ -356,6 +389,34 @@ mod tests {
     }
 
     #[test]
+    fn a_guest_may_say_which_status_an_answer_amounts_to() {
+        let failures = failures(true);
+        let wait = HeaderMap::from_iter([(header::RETRY_AFTER, "7".parse().unwrap())]);
+        failures.answered(1, &server("a.example"), StatusCode::OK, &wait);
+        failures.answered(2, &server("b.example"), StatusCode::FORBIDDEN, &HeaderMap::new());
+        for (number, status, cause, text, server) in [
+            (1, 502, Cause::ServerFails, "a.example answered 200 OK", Some(Some(7))),
+            (2, 429, Cause::TooManyRequests, "b.example answered 403 Forbidden", None),
+            (1, 403, Cause::Forbidden, "a.example answered 200 OK", None),
+            // What is no status, or none of a failure, leaves what the answer itself says.
+            (2, 200, Cause::Forbidden, "b.example answered 403 Forbidden", None),
+            (2, 7, Cause::Forbidden, "b.example answered 403 Forbidden", None),
+        ] {
+            failures.name_answer(number, status);
+            let Explanation::Cause(refusal) = failures.explain() else { panic!("{number} {status}") };
+            assert_eq!(refusal.cause, cause, "{number} {status}");
+            assert!(refusal.text.starts_with(text), "{refusal:?}");
+            let failed = refusal.server.map(|server| server.retry_after.map(|wait| wait.as_secs()));
+            assert_eq!(failed, server, "{number} {status}");
+        }
+        // An answer of no failure, and one that never came.
+        for (number, status) in [(1, 404), (1, 200), (3, 503)] {
+            failures.name_answer(number, status);
+            assert_eq!(failures.explain(), Explanation::None, "{number} {status}");
+        }
+    }
+
+    #[test]
     fn a_guest_that_cannot_name_a_request_has_the_first_refusal_as_its_reason() {
         let failures = failures(false);
         failures.answered(1, &server("b.example"), StatusCode::SERVICE_UNAVAILABLE, &HeaderMap::new());
@@ -414,6 +475,10 @@ mod tests {
             failures.failed(number, &server("a.example"), &denied());
         }
         assert_eq!(failures.known().requests.len(), MOST);
+        for number in 0..10_000 {
+            failures.answered(number, &server("a.example"), StatusCode::OK, &HeaderMap::new());
+        }
+        assert_eq!(failures.known().answers.len(), MOST);
     }
 
     #[test]

@@ -341,4 +341,5 @@ return {
   describe,
   stackOf,
   requestOf,
+  statusOf,
 };
