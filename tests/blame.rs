@@ -225,6 +225,27 @@ const CASES: &[(&str, &str, By, &str, &str)] = &[
     ),
     (
         "the token service does not answer",
+        "token-404",
+        Tokens("404 Not Found", "<h1>Not found</h1>"),
+        "Unavailable",
+        "check --oauth-refresh-url",
+    ),
+    (
+        "the token service does not answer",
+        "token-302",
+        Tokens("302 Found\r\nLocation: /login", ""),
+        "Unavailable",
+        "says 302 Found",
+    ),
+    (
+        "the token service does not answer",
+        "token-403",
+        Tokens("403 Forbidden", "{}"),
+        "Unavailable",
+        "says 403 Forbidden",
+    ),
+    (
+        "the token service does not answer",
         "token-odd",
         Tokens("200 OK", "[]"),
         "Unavailable",
@@ -284,6 +305,9 @@ const CAUSES: &[(&str, &str)] = &[
     ("token-425", "token-service-busy"),
     ("token-503", "token-service-fails"),
     ("token-400", "token-service-silent"),
+    ("token-404", "token-service-fails"),
+    ("token-302", "token-service-fails"),
+    ("token-403", "token-service-fails"),
     ("token-odd", "token-service-fails"),
     ("runtime-away", "runtime-away"),
 ];
