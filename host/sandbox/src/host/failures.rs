@@ -42,6 +42,16 @@ pub(super) struct Server {
 }
 
 impl Server {
+    /// It has failed this request, for the given cause. Of a server that asks for fewer requests (429), nobody knows
+    /// whether others may send some: only its wait counts.
+    fn failed_by(&self, cause: Cause, retry_after: Option<Duration>) -> Option<FailedServer> {
+        match cause {
+            Cause::ServerFails => self.failed(retry_after),
+            Cause::TooManyRequests => retry_after.map(|_| FailedServer { origin: String::new(), retry_after }),
+            _ => None,
+        }
+    }
+
     fn failed(&self, retry_after: Option<Duration>) -> Option<FailedServer> {
         self.origin.as_ref().map(|origin| FailedServer { origin: origin.as_ref().to_owned(), retry_after })
     }
@@ -93,7 +103,7 @@ impl Known {
         let Answered { server, status: answered, retry_after } = self.answers.get(&number)?;
         let cause = cause_of_answer(status, &HeaderMap::new())?;
         let text = format!("{} answered {answered}, which the charm takes for {status}", server.host);
-        let failed = (cause == Cause::ServerFails).then(|| server.failed(*retry_after)).flatten();
+        let failed = server.failed_by(cause, *retry_after);
         Some(Refusal { cause, text: text::one_line(&text, TEXT_BYTES), status: None, server: failed })
     }
 
@@ -155,8 +165,7 @@ impl Failures {
     /// A server answered with this status, and these headers.
     pub(super) fn answered(&self, number: u32, server: &Server, status: StatusCode, headers: &HeaderMap) {
         let cause = cause_of_answer(status, headers);
-        let failed =
-            cause.filter(|cause| *cause == Cause::ServerFails).and_then(|_| server.failed(retry_after(headers)));
+        let failed = cause.and_then(|cause| server.failed_by(cause, retry_after(headers)));
         let failure = cause.map(|cause| {
             let text = text::one_line(&format!("{} answered {status}", server.host), TEXT_BYTES);
             Request::Failed(Refusal { cause, text, status: Some(status), server: failed.clone() })
@@ -171,7 +180,6 @@ impl Failures {
             }
         }
         match cause {
-            // Of a server that asks for fewer requests nobody knows whether others may send some.
             Some(Cause::TooManyRequests) => known.is_unwell(server, None),
             Some(Cause::ServerFails) => known.is_unwell(server, failed),
             _ => known.is_well(server),
@@ -394,7 +402,9 @@ mod tests {
         let wait = HeaderMap::from_iter([(header::RETRY_AFTER, "7".parse().unwrap())]);
         failures.answered(1, &server("a.example"), StatusCode::OK, &wait);
         failures.answered(2, &server("b.example"), StatusCode::FORBIDDEN, &HeaderMap::new());
+        failures.answered(4, &server("c.example"), StatusCode::OK, &wait);
         for (number, status, cause, text, server) in [
+            (4, 429, Cause::TooManyRequests, "c.example answered 200 OK", Some(Some(7))),
             (1, 502, Cause::ServerFails, "a.example answered 200 OK", Some(Some(7))),
             (2, 429, Cause::TooManyRequests, "b.example answered 403 Forbidden", None),
             (1, 403, Cause::Forbidden, "a.example answered 200 OK", None),
@@ -448,7 +458,7 @@ mod tests {
             server.map(|server| (server.origin, server.retry_after.map(|wait| wait.as_secs())))
         };
         assert_eq!(failed(3), Some(("https://b.example".to_owned(), None)));
-        assert_eq!(failed(4), None, "its quota is its own");
+        assert_eq!(failed(4), Some((String::new(), Some(7))), "its quota is its own");
         assert_eq!(failed(7), Some(("https://e.example".to_owned(), Some(7))));
         assert_eq!(failures.newest().unwrap().origin, "https://b.example");
     }
