@@ -297,13 +297,8 @@ fn sign_in(charm: &CharmRef) -> Option<String> {
 
 /// Whether the service wants fewer requests. Google also uses 403 with one of these reasons.
 fn is_rate_limit(response: &Response) -> bool {
-    const REASONS: [&str; 5] = [
-        "rateLimitExceeded",
-        "userRateLimitExceeded",
-        "RATE_LIMIT_EXCEEDED",
-        "dailyLimitExceeded",
-        "quotaExceeded",
-    ];
+    const REASONS: [&str; 5] =
+        ["rateLimitExceeded", "userRateLimitExceeded", "RATE_LIMIT_EXCEEDED", "dailyLimitExceeded", "quotaExceeded"];
     let has_reason = || {
         let body = String::from_utf8_lossy(&response.body);
         REASONS.iter().any(|reason| body.contains(&format!("\"{reason}\"")))

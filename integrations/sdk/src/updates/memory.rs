@@ -187,7 +187,10 @@ impl Memory {
                 continue;
             }
             let seconds = (not_before - self.now).div_ceil(1_000);
-            warn!("{origin} answers 503 to charms of {} spaces: no charm is queried there for {seconds} s", spaces.len());
+            warn!(
+                "{origin} answers 503 to charms of {} spaces: no charm is queried there for {seconds} s",
+                spaces.len()
+            );
             self.origins.insert(origin, not_before);
         }
     }
