@@ -100,7 +100,7 @@ async fn a_refused_token_ends_before_the_next_poll_and_a_busy_google_is_asked_ag
     assert_eq!(charm.each("events", "summary"), ["Lunch"]);
     let statuses: Vec<u16> = asked(&google).into_iter().map(|(_, status)| status).collect();
     assert_eq!(statuses, [401, 429, 429, 200]);
-    assert_eq!(charm.cell("auth")["refused"], json!(false));
+    assert_eq!(charm.cell("auth")["refusedAt"], json!(0));
 
     // Where a full list is cut short, what was there stays until it is whole.
     google.add_event("Dinner", today() + DAY + 8 * HOUR);

@@ -195,10 +195,18 @@ async fn a_token_that_is_refused_too_early_is_the_hosts_to_renew_and_one_that_is
         google.expire_tokens();
     }
 
-    // Google refuses the new one as well: waiting for a sign-in, not for another renewal.
+    // The host has not renewed it yet, or it has, and Google refuses the new one as well: that may be an incident.
     charm.poll().await;
+    fails(&mut charm, Cause::ServerFails, "it is renewed soon").await;
     renew(&google, &mut charm);
     google.expire_tokens();
+    fails(&mut charm, Cause::ServerFails, "it was renewed; if that does not help").await;
+    let mut auth = charm.cell("auth");
+    assert!(auth["refusedAt"].as_u64().unwrap() > 1_600_000_000_000, "{auth}");
+    // If it lasts: waiting for a sign-in, not for another renewal.
+    auth["refusedAt"] = json!(auth["refusedAt"].as_u64().unwrap() - 600_000);
+    auth["token"] = json!("ya29.another");
+    charm.set("auth", &auth);
     let needs_sign_in = |failure: bg_sandbox::CallFailure| {
         assert_eq!(
             (failure.kind, failure.cause.map(bg_poller::Cause::blame)),

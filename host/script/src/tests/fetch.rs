@@ -126,7 +126,10 @@ fn an_error_names_the_request_that_it_comes_from_and_an_error_of_its_own_names_n
         ("await get(503); throw meant(502, await get(200));", (Some(2), Some(502))),
         ("throw new Error('no mail', { cause: meant(403, await get(400)) });", (Some(1), Some(403))),
         ("throw new AggregateError([meant(429, await get(200))]);", (Some(1), Some(429))),
-        ("class Own extends Error { status = 429; } throw new Own('x', { cause: await get(404) });", (Some(1), Some(429))),
+        (
+            "class Own extends Error { status = 429; } throw new Own('x', { cause: await get(404) });",
+            (Some(1), Some(429)),
+        ),
         // What the response says itself, and what is no status of somebody else's fault.
         ("throw meant(403, await get(403));", (Some(1), None)),
         ("throw meant(404, await get(403));", (Some(1), None)),
