@@ -306,7 +306,24 @@ async fn what_is_not_the_charms_fault_is_not_blamed_on_it() {
             assert!(failure.message.contains(text), "{file}: {failure:?}");
         }
     }
+    // An account without a mailbox waits as well.
+    google.refuse_all(Some(Refusal::NoMailbox));
+    let mut charm = importer(&component, &google, json!({})).await;
+    let failure = charm.trigger("bgUpdater", json!({})).await.unwrap_err();
+    assert_eq!((failure.kind, failure.cause), (OutcomeKind::Denied, Some(Cause::Forbidden)), "{failure:?}");
+    assert!(failure.message.contains("Mail service not enabled"), "{failure:?}");
     google.refuse_all(None);
+
+    // A setting that is wrong is named, with the way to set it.
+    for file in ["gmail.tsx", "calendar.tsx"] {
+        for base in ["", "not a url"] {
+            let inputs = json!({"auth": {"token": google.issue_token()}, "apiBaseUrl": base});
+            let mut charm = Charm::fixture(&component, file, inputs, client(Some(&google.base_url()))).await;
+            let failure = charm.trigger("bgUpdater", json!({})).await.unwrap_err();
+            assert_eq!(failure.kind, OutcomeKind::HandlerFailed, "{failure:?}");
+            assert!(failure.message.contains("charm set CHARM apiBaseUrl"), "{failure:?}");
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
