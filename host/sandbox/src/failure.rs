@@ -72,11 +72,27 @@ pub(crate) struct Refusal {
 impl Refusal {
     /// The outcome of a call that ends because of it.
     pub(crate) fn kind(&self) -> OutcomeKind {
-        match self.cause.blame() {
-            Blame::Upstream | Blame::Service => OutcomeKind::Unavailable,
+        match (self.cause, self.cause.blame()) {
+            (_, Blame::Upstream | Blame::Service | Blame::Runtime)
+            | (Cause::CharmBusy | Cause::CharmSlow | Cause::SpaceDamaged, _) => OutcomeKind::Unavailable,
+            (Cause::Damaged, _) => OutcomeKind::Invalid,
             _ => OutcomeKind::Denied,
         }
     }
+}
+
+/// What a call waits for that has sent a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Awaited {
+    /// For that server's answer, or the rest of it.
+    Server {
+        /// Its name, for people.
+        host: String,
+        /// It, if others may wait for it as well.
+        server: Option<FailedServer>,
+    },
+    /// For the gate to have room: other calls send too many.
+    Room,
 }
 
 /// How the requests of a call are related to the error that its guest returned.
@@ -114,23 +130,24 @@ impl CallFailure {
         Self { kind: OutcomeKind::LimitExceeded, message, stack: None, ..self }
     }
 
-    /// The call took longer than `limit`: its own fault, unless it waits for that host's answer, or got no processor.
-    pub(crate) fn timeout(
-        function: &str,
-        limit: Duration,
-        waits_for: Option<(String, Option<FailedServer>)>,
-        effort: &Effort,
-    ) -> Self {
+    /// The call took longer than `limit`: its own fault, unless it waits for something, or got no processor.
+    pub(crate) fn timeout(function: &str, limit: Duration, waits_for: Option<Awaited>, effort: &Effort) -> Self {
         let text = format!("{function} took longer than {}", Seconds(limit));
-        if let Some((host, server)) = waits_for {
-            let text = format!("{text}, and {host} had not answered its request in full");
-            return Self { cause: Some(Cause::ComponentWaited), server, ..Self::new(OutcomeKind::Timeout, text) };
+        match waits_for {
+            Some(Awaited::Server { host, server }) => {
+                let text = format!("{text}, and {host} had not answered its request in full");
+                Self { cause: Some(Cause::ComponentWaited), server, ..Self::new(OutcomeKind::Timeout, text) }
+            }
+            Some(Awaited::Room) => {
+                let text = format!("{text}, and there had been no room for its request");
+                Self { cause: Some(Cause::NoRoomForRequest), ..Self::new(OutcomeKind::Unavailable, text) }
+            }
+            None if effort.was_starved(limit, Instant::now()) => {
+                let text = format!("{text}, and had a processor for {} ms of it", effort.computed().as_millis());
+                Self { cause: Some(Cause::NoProcessor), ..Self::new(OutcomeKind::Unavailable, text) }
+            }
+            None => Self::new(OutcomeKind::Timeout, text),
         }
-        if effort.was_starved(limit, Instant::now()) {
-            let text = format!("{text}, and had a processor for {} ms of it", effort.computed().as_millis());
-            return Self { cause: Some(Cause::NoProcessor), ..Self::new(OutcomeKind::Unavailable, text) };
-        }
-        Self::new(OutcomeKind::Timeout, text)
     }
 
     /// The guest returned an error. If it comes from a request of this call, the same party is to blame for both.
@@ -228,7 +245,7 @@ impl From<CallFailure> for IntegrationError {
         let cause = match cause {
             None => Cause::of_component(kind),
             // A request breaks a rule for all guests: the component chose to send it.
-            Some(cause) if cause.blame() == Blame::Charm => Cause::ComponentNeverAllowed,
+            Some(Cause::NeverAllowed) => Cause::ComponentNeverAllowed,
             Some(cause) => cause,
         };
         Self { kind, cause, server, message }
