@@ -40,6 +40,7 @@ const act = handler<unknown, { does: string; url: string; kept: Cell<string> }>(
     if (!response.ok) throw new Error("status " + response.status);
   }
   if (does === "passes the response on") throw new Error("no news", { cause: await fetch(url) });
+  if (does === "says what it means") throw Object.assign(new Error("no news", { cause: await fetch(url) }), { status: 429 });
   if (does === "wraps the error") {
     try {
       await fetch(url);
@@ -172,6 +173,13 @@ const CASES: &[(&str, &str, By, &str, &str)] = &[
         "Unavailable",
         "status 429",
     ),
+    (
+        "a request of the handler gets no answer",
+        "means-429",
+        Answered("says what it means", "403 Forbidden"),
+        "Unavailable",
+        "127.0.0.1 answered 403 Forbidden, which the charm takes for 429 Too Many Requests",
+    ),
     ("a request of the handler gets no answer", "silence", Answered("fetches", ""), "Unavailable", "fetch failed"),
     ("sends what is not granted", "wrapped", Handler("wraps the error"), "Denied", "--allow-charm-http"),
     ("sends what is not granted", "no-grant", Handler("fetches"), "Denied", "--allow-charm-http"),
@@ -214,6 +222,27 @@ const CASES: &[(&str, &str, By, &str, &str)] = &[
         Tokens("400 Bad Request", r#"{"error": "Failed to refresh token"}"#),
         "Unavailable",
         "without a reason",
+    ),
+    (
+        "the token service does not answer",
+        "token-404",
+        Tokens("404 Not Found", "<h1>Not found</h1>"),
+        "Unavailable",
+        "check --oauth-refresh-url",
+    ),
+    (
+        "the token service does not answer",
+        "token-302",
+        Tokens("302 Found\r\nLocation: /login", ""),
+        "Unavailable",
+        "says 302 Found",
+    ),
+    (
+        "the token service does not answer",
+        "token-403",
+        Tokens("403 Forbidden", "{}"),
+        "Unavailable",
+        "says 403 Forbidden",
     ),
     (
         "the token service does not answer",
@@ -262,6 +291,7 @@ const CAUSES: &[(&str, &str)] = &[
     ("says-503", "server-fails"),
     ("cause-503", "server-fails"),
     ("says-429", "too-many-requests"),
+    ("means-429", "too-many-requests"),
     ("silence", "bad-answer"),
     ("wrapped", "not-granted"),
     ("no-grant", "not-granted"),
@@ -275,6 +305,9 @@ const CAUSES: &[(&str, &str)] = &[
     ("token-425", "token-service-busy"),
     ("token-503", "token-service-fails"),
     ("token-400", "token-service-silent"),
+    ("token-404", "token-service-fails"),
+    ("token-302", "token-service-fails"),
+    ("token-403", "token-service-fails"),
     ("token-odd", "token-service-fails"),
     ("runtime-away", "runtime-away"),
 ];

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use bg_abuse::Attempt;
-use bg_test_support::{Random, RawAnswer, RawRequest, RawServer};
+use bg_test_support::{Random, RawAnswer, RawRequest, RawServer, TestHost};
 use serde_json::{Value, json};
 
 use crate::common::{SOON, cell, component, deploy, host, register};
@@ -162,4 +162,46 @@ fn every_announced_change_reaches_its_charm_despite_kills_and_failures() {
     );
     assert!(*failures > 0 && *not_modified > 0);
     attempt.ended(format!("every change is in its charm's cells: {changes} changes, {kills} kills"));
+}
+
+/// A list of the service, and the charms that it polls.
+fn round(host: &TestHost, base: &str, charms: &[String]) -> (Vec<bool>, String) {
+    let (set, allowed) = (format!("news.api-base-url={base}"), format!("news={base}/feed/"));
+    let args = ["run", "--once", "--component", &component("news"), "--set", &set, "--allow-http", &allowed];
+    let args = [&args[..], &["--allow-private", base, "--allow-charm-http", base]].concat();
+    let run = host.command(args).unwrap();
+    let polled = |charm: &String| run.stderr.contains(&format!("executed charm {charm}"));
+    (charms.iter().map(polled).collect(), run.to_string())
+}
+
+#[test]
+fn a_path_that_answers_503_silences_its_own_charm_and_no_other_on_that_server() {
+    let version = Arc::new(Mutex::new(1));
+    let now = version.clone();
+    let server = RawServer::start(move |request| {
+        let version = now.lock().unwrap();
+        if request.target.contains("evil") {
+            return RawAnswer::new("503 Service Unavailable", "Retry-After: 3600\r\n", "");
+        }
+        RawAnswer::new("200 OK", &format!("ETag: \"{version}\"\r\n"), json!({"version": *version}).to_string())
+    })
+    .unwrap();
+    let base = format!("http://{}", server.address());
+    let host = host();
+    let source = host.write("reader.tsx", READER).unwrap();
+    let charms: Vec<String> = ["evil", "evil-too", "good"]
+        .iter()
+        .map(|topic| {
+            let charm = deploy(&host, source.to_str().unwrap(), topic, &json!({"api": base, "topic": topic}));
+            register(&host, &charm, "news");
+            charm
+        })
+        .collect();
+    for expected in 1..=3 {
+        *version.lock().unwrap() = expected;
+        let (polled, run) = round(&host, &base, &charms);
+        assert_eq!(polled, [false, false, true], "{run}");
+        assert_eq!(cell(&host, &charms[2], "seen"), json!(expected), "{run}");
+    }
+    drop(server);
 }

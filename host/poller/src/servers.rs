@@ -8,6 +8,9 @@ use serde::{Deserialize, Serialize};
 /// The longest origin that counts: a scheme, a host name of 253 bytes, and a port.
 const ORIGIN_BYTES: usize = 270;
 
+/// A server that asks for a longer pause is asked after an hour anyway.
+const LONGEST_ASKED: Duration = Duration::from_hours(1);
+
 /// Which servers answered the requests of a poll, and which one did not.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Servers {
@@ -23,7 +26,7 @@ pub struct Servers {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct FailedServer {
-    /// Its scheme, host and port.
+    /// Its scheme, host and port; empty if the failure says nothing of other charms.
     pub origin: String,
     /// For how long it wants no requests (`Retry-After`); in JSON, milliseconds.
     #[serde(default, rename = "retryAfterMs", skip_serializing_if = "Option::is_none", with = "crate::millis::option")]
@@ -43,6 +46,11 @@ impl Servers {
     /// Those that answered, as far as they count.
     pub(crate) fn answered(&self) -> impl Iterator<Item = &str> {
         self.answered.iter().map(String::as_str).filter(|origin| counts(origin)).take(Self::MOST)
+    }
+
+    /// For how long the one that failed wants no request of this charm.
+    pub(crate) fn asked_wait(&self) -> Option<Duration> {
+        self.failed.as_ref()?.retry_after.map(|wait| wait.min(LONGEST_ASKED))
     }
 
     /// The one that failed, if it counts.

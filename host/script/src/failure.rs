@@ -21,12 +21,14 @@ pub struct Failure {
     pub stack: Option<String>,
     /// The request that it comes from, which failed or was answered with an error; none if it is the charm's own.
     pub request: Option<RequestId>,
+    /// The status that the answer to that request amounts to, if the charm says that it is not the one that it has.
+    pub status: Option<u16>,
 }
 
 impl Failure {
     /// A failure that no line of the charm is to blame for.
     pub(crate) fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), stack: None, request: None }
+        Self { message: message.into(), stack: None, request: None, status: None }
     }
 
     /// What `error` says; `runtime` is the object that the files in `js/` make. If the error has no frames, `place` has
@@ -48,7 +50,7 @@ impl Failure {
             } else {
                 format!("Error: {engine}")
             };
-            return Self { message, stack: stack_of(maps, frames, MAX_FRAMES), request: None };
+            return Self { message, stack: stack_of(maps, frames, MAX_FRAMES), request: None, status: None };
         }
         let Ok(value) = error.clone().into_opaque(context) else {
             return Self::new(printed);
@@ -58,10 +60,13 @@ impl Failure {
         let message = name(maps, if stack.is_empty() { frames } else { &stack }, &message).unwrap_or(message);
         let stack = stack_of(maps, &stack, MAX_FRAMES).or_else(|| stack_of(maps, frames, MAX_FRAMES));
         let stack = stack.or_else(|| stack_of(maps, place, 1));
-        let request = answer(runtime, "requestOf", &value, context).and_then(|number| number.as_number());
+        let mut number = |of| answer(runtime, of, &value, context).and_then(|number| number.as_number());
+        let (request, status) = (number("requestOf"), number("statusOf"));
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it was one of the host's numbers")]
         let request = request.map(|number| number as RequestId);
-        Self { message, stack, request }
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a status has three digits")]
+        let status = status.map(|number| number as u16);
+        Self { message, stack, request, status }
     }
 }
 

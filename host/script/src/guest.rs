@@ -159,8 +159,10 @@ fn call<T>(run: impl FnOnce(&mut Ready, Program<'_>) -> Result<T, Failure>) -> R
 
 /// A failure as the host is to see it.
 fn reported(failure: Failure) -> HandlerError {
-    if let Some(request) = failure.request {
-        errors::came_from_request(request);
+    match (failure.request, failure.status) {
+        (Some(request), Some(status)) => errors::came_from_answer(request, status),
+        (Some(request), None) => errors::came_from_request(request),
+        (None, _) => {}
     }
     HandlerError { message: failure.message, stack: failure.stack }
 }

@@ -8,18 +8,24 @@
 //! `ETag` and the `Last-Modified` of the last answer after which a poll of that charm succeeded. So a change that a
 //! poll failed to fetch is announced again.
 //!
-//! Rate limits of a service are respected: `Retry-After` of a status 503 applies to all queries to its origin, that of
-//! a 429 and `X-Poll-Interval` to the queried charm, for at most an hour. Charms are skipped for that time, and queried
-//! afterwards.
+//! Rate limits of a service are respected: `Retry-After` and `X-Poll-Interval` apply to the queried charm, for at most
+//! an hour, or five minutes after a status 503. Charms are skipped for that time, and queried afterwards. If an origin
+//! answers 503 with a `Retry-After` to the queries of charms of two spaces or more in a list, and answers none well, it
+//! is down, and no charm is queried there for the shortest of these times; the log says so. One charm alone, whose URL
+//! may be its owner's to choose, changes nothing for the others.
+//!
+//! A charm whose credential is not accepted (401) is polled without a query until a poll succeeds, its `auth` changes, or
+//! an hour is over.
 
 mod memory;
 mod retry;
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use crate::charms::Polls;
+use crate::charms::{Lookup, Polls};
 use crate::http::{HttpError, Request, Response, send_all};
 use crate::time::{self, Instant};
 use crate::{CharmRef, CharmView, Error, charms, state, warn};
@@ -38,6 +44,9 @@ const AT_ONCE: usize = 6;
 const PATIENCE: Duration = Duration::from_millis(3500);
 /// One slow answer must not use up the time of the others.
 const PATIENCE_FOR_ONE: Duration = Duration::from_secs(2);
+/// How many spaces there are whose charms' queries are refused, and none answered, before the rest of a list is spared.
+/// One owner's account over its quota says nothing of the others'.
+const REFUSED_SPACES: usize = 3;
 /// The key for the last queried charm.
 const CURSOR: &str = "asked-up-to";
 
@@ -85,6 +94,7 @@ pub fn charms_with_news(source: &impl Source) -> Result<Vec<CharmRef>, Error> {
     {
         warn!("{error}");
     }
+    memory.note_origins_that_are_down();
     memory.save();
     Ok(decision.named)
 }
@@ -128,6 +138,7 @@ fn ask(source: &impl Source, charms: &[CharmRef], until: Instant, memory: &mut M
         until,
         memory: RefCell::new(memory),
         news: RefCell::new(vec![News::Unknown; charms.len()]),
+        refusals: RefCell::default(),
     };
     let reached = Cell::new(0);
     let queries = (0..charms.len()).filter_map(|place| {
@@ -157,6 +168,28 @@ struct Asking<'a, S> {
     until: Instant,
     memory: RefCell<&'a mut Memory>,
     news: RefCell<Vec<News>>,
+    refusals: RefCell<Refusals>,
+}
+
+/// Whether further queries of a list would be refused, too.
+#[derive(Default)]
+struct Refusals {
+    /// The spaces of the charms whose queries were.
+    spaces: BTreeSet<String>,
+    is_any_answered: bool,
+}
+
+impl Refusals {
+    fn note(&mut self, charm: &CharmRef, sense: Sense) -> ControlFlow<()> {
+        match sense {
+            Sense::Answer => self.is_any_answered = true,
+            Sense::Refusal => drop(self.spaces.insert(charm.space.clone())),
+            Sense::Nothing => {}
+            Sense::End => return ControlFlow::Break(()),
+        }
+        let all = !self.is_any_answered && self.spaces.len() >= REFUSED_SPACES;
+        if all { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
 }
 
 /// The query for the charm at an index.
@@ -177,6 +210,10 @@ impl<S: Source> Asking<'_, S> {
             self.news.borrow_mut()[place] = News::None;
             return None;
         }
+        // It would be refused again; the poll reports why.
+        if self.memory.borrow().is_unauthorized(charm, || sign_in(charm)) {
+            return None;
+        }
         if let Some(token) = page {
             request = request.query("pageToken", token);
         }
@@ -194,11 +231,14 @@ impl<S: Source> Asking<'_, S> {
             let Query { place, url, is_next } = query;
             let charm = &self.charms[place];
             let waits = answer.as_ref().is_ok_and(|answer| self.memory.borrow_mut().heed(charm, &url, answer));
-            let (verdict, flow) = judge(self.source, &answer);
-            // If the service must not be queried now, a poll should not do so either, and neither should queries for
-            // other charms.
-            let (verdict, flow) = if waits { (News::None, ControlFlow::Continue(())) } else { (verdict, flow) };
+            let (verdict, sense) = judge(self.source, &answer);
+            // If the service must not be queried now, a poll should not do so either.
+            let (verdict, sense) = if waits { (News::None, Sense::Nothing) } else { (verdict, sense) };
+            let flow = self.refusals.borrow_mut().note(charm, sense);
             if let Ok(response) = &answer {
+                if response.status == 401 {
+                    self.memory.borrow_mut().unauthorized(charm, sign_in(charm));
+                }
                 // Only the first page's validators belong to the query.
                 if !is_next {
                     self.memory.borrow_mut().answered(charm, &url, response, verdict);
@@ -216,25 +256,49 @@ impl<S: Source> Asking<'_, S> {
     }
 }
 
-/// What the outcome of a query means, and whether to continue.
-fn judge(source: &impl Source, answer: &Result<Response, HttpError>) -> (News, ControlFlow<()>) {
+/// What the outcome of a query says of further ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sense {
+    /// The service answers.
+    Answer,
+    /// Refused. More would be refused as well, if it is not for this charm's sake.
+    Refusal,
+    /// Nothing.
+    Nothing,
+    /// The call may send no more.
+    End,
+}
+
+/// What the outcome of a query means for its charm, and for further queries.
+fn judge(source: &impl Source, answer: &Result<Response, HttpError>) -> (News, Sense) {
     match answer {
-        Ok(response) if response.status == 200 => (source.news(response), ControlFlow::Continue(())),
-        Ok(response) if response.status == 304 => (News::None, ControlFlow::Continue(())),
-        // Too many requests: more would only make it worse.
-        Ok(response) if is_rate_limit(response) => (News::Unknown, ControlFlow::Break(())),
-        Err(error @ (HttpError::Denied(_) | HttpError::Limit(_))) => {
-            crate::debug!("no more queries in this call: {error}");
-            (News::Unknown, ControlFlow::Break(()))
+        Ok(response) if response.status == 200 => (source.news(response), Sense::Answer),
+        Ok(response) if response.status == 304 => (News::None, Sense::Answer),
+        Ok(response) if is_rate_limit(response) => (News::Unknown, Sense::Refusal),
+        Err(error @ HttpError::Denied(_)) => {
+            crate::debug!("a query is denied: {error}");
+            (News::Unknown, Sense::Refusal)
         }
-        Ok(_) | Err(_) => (News::Unknown, ControlFlow::Continue(())),
+        Err(error @ HttpError::Limit(_)) => {
+            crate::debug!("no more queries in this call: {error}");
+            (News::Unknown, Sense::End)
+        }
+        Ok(_) | Err(_) => (News::Unknown, Sense::Nothing),
+    }
+}
+
+/// What can be seen of a charm's sign-in: a renewal, or another sign-in, changes it.
+fn sign_in(charm: &CharmRef) -> Option<String> {
+    match CharmView::get(&charms::open(charm).ok()?, &["auth"]).ok()? {
+        Lookup::Value(auth) => Some(auth),
+        Lookup::Secret | Lookup::Absent => None,
     }
 }
 
 /// Whether the service wants fewer requests. Google also uses 403 with one of these reasons.
 fn is_rate_limit(response: &Response) -> bool {
-    const REASONS: [&str; 4] =
-        ["rateLimitExceeded", "userRateLimitExceeded", "RATE_LIMIT_EXCEEDED", "dailyLimitExceeded"];
+    const REASONS: [&str; 5] =
+        ["rateLimitExceeded", "userRateLimitExceeded", "RATE_LIMIT_EXCEEDED", "dailyLimitExceeded", "quotaExceeded"];
     let has_reason = || {
         let body = String::from_utf8_lossy(&response.body);
         REASONS.iter().any(|reason| body.contains(&format!("\"{reason}\"")))
@@ -309,7 +373,8 @@ mod tests {
     }
 
     #[test]
-    fn only_a_success_is_news_and_a_refusal_ends_the_queries() {
+    fn only_a_success_is_news_and_each_outcome_says_something_of_further_queries() {
+        use Sense::{Answer, End, Nothing, Refusal};
         let status = |status| Ok(Response { status, ..Response::default() });
         let forbidden = |reason: &str| {
             let body = format!(
@@ -317,29 +382,44 @@ mod tests {
             );
             Ok(Response { status: 403, body: body.into(), ..Response::default() })
         };
-        for (answer, news, goes_on) in [
-            (status(200), News::None, true),
-            (status(204), News::Unknown, true),
-            (status(304), News::None, true),
-            (status(401), News::Unknown, true),
-            (status(404), News::Unknown, true),
-            (status(410), News::Unknown, true),
-            (status(503), News::Unknown, true),
-            (status(429), News::Unknown, false),
-            (status(403), News::Unknown, true),
-            (forbidden("accessNotConfigured"), News::Unknown, true),
-            (forbidden("rateLimitExceeded"), News::Unknown, false),
-            (forbidden("userRateLimitExceeded"), News::Unknown, false),
-            (forbidden("dailyLimitExceeded"), News::Unknown, false),
-            (Err(HttpError::Timeout), News::Unknown, true),
-            (Err(HttpError::Network("reset".into())), News::Unknown, true),
-            (Err(HttpError::Malformed("url".into())), News::Unknown, true),
-            (Err(HttpError::Denied("no grant".into())), News::Unknown, false),
-            (Err(HttpError::Limit("64".into())), News::Unknown, false),
+        for (answer, news, sense) in [
+            (status(200), News::None, Answer),
+            (status(204), News::Unknown, Nothing),
+            (status(304), News::None, Answer),
+            (status(401), News::Unknown, Nothing),
+            (status(404), News::Unknown, Nothing),
+            (status(410), News::Unknown, Nothing),
+            (status(503), News::Unknown, Nothing),
+            (status(429), News::Unknown, Refusal),
+            (status(403), News::Unknown, Nothing),
+            (forbidden("accessNotConfigured"), News::Unknown, Nothing),
+            (forbidden("rateLimitExceeded"), News::Unknown, Refusal),
+            (forbidden("userRateLimitExceeded"), News::Unknown, Refusal),
+            (forbidden("dailyLimitExceeded"), News::Unknown, Refusal),
+            (forbidden("quotaExceeded"), News::Unknown, Refusal),
+            (Err(HttpError::Timeout), News::Unknown, Nothing),
+            (Err(HttpError::Network("reset".into())), News::Unknown, Nothing),
+            (Err(HttpError::Malformed("url".into())), News::Unknown, Nothing),
+            (Err(HttpError::Denied("no grant".into())), News::Unknown, Refusal),
+            (Err(HttpError::Limit("64".into())), News::Unknown, End),
         ] {
-            let case = format!("{answer:?}");
-            let (verdict, flow) = judge(&AlwaysQuiet, &answer);
-            assert_eq!((verdict, flow.is_continue()), (news, goes_on), "{case}");
+            assert_eq!(judge(&AlwaysQuiet, &answer), (news, sense), "{answer:?}");
         }
+    }
+
+    #[test]
+    fn the_queries_end_once_those_of_three_spaces_are_refused_and_none_is_answered() {
+        use Sense::{Answer, End, Nothing, Refusal};
+        let ends_after = |senses: &[(&str, Sense)]| {
+            let mut refusals = Refusals::default();
+            let charm = |space: &str| CharmRef { space: space.into(), charm_id: "a".into() };
+            senses.iter().position(|(space, sense)| refusals.note(&charm(space), *sense).is_break())
+        };
+        assert_eq!(ends_after(&[("a", Refusal), ("b", Refusal), ("c", Refusal)]), Some(2));
+        // However many charms of one space there are, they end no other's queries.
+        assert_eq!(ends_after(&[("a", Refusal); 48]), None);
+        assert_eq!(ends_after(&[("a", Refusal), ("b", Nothing), ("c", Refusal), ("d", Nothing)]), None);
+        assert_eq!(ends_after(&[("x", Answer), ("a", Refusal), ("b", Refusal), ("c", Refusal)]), None);
+        assert_eq!(ends_after(&[("x", Answer), ("a", End)]), Some(1), "no request is left");
     }
 }

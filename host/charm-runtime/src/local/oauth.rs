@@ -82,9 +82,14 @@ impl Refresher {
             None if is_passing => {
                 return Err(self.fails_by(FailureCause::TokenServiceBusy, &format!("says {status}")));
             }
-            None if !status.is_success() => {
+            None if status == StatusCode::BAD_REQUEST => {
                 let how = format!("says {status}, without a reason; if that lasts, authorize the charm again");
                 return Err(self.fails_by(FailureCause::TokenServiceSilent, &how));
+            }
+            // A server that is no token service, or another path of one. A sign-in would not help.
+            None if !status.is_success() => {
+                let how = format!("says {status}, as one that renews no tokens does; check --oauth-refresh-url");
+                return Err(self.fails(&how));
             }
             None => {}
         }

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use bg_poller::{Cause, OutcomeKind};
 use bg_test_support::{FakeGoogle, Recurrence, Refusal, When};
 use serde_json::{Value, json};
 
@@ -99,19 +100,17 @@ async fn a_refused_token_ends_before_the_next_poll_and_a_busy_google_is_asked_ag
     assert_eq!(charm.each("events", "summary"), ["Lunch"]);
     let statuses: Vec<u16> = asked(&google).into_iter().map(|(_, status)| status).collect();
     assert_eq!(statuses, [401, 429, 429, 200]);
-    assert_eq!(charm.cell("auth")["refused"], json!(false));
+    assert_eq!(charm.cell("auth")["refusedAt"], json!(0));
 
     // Where a full list is cut short, what was there stays until it is whole.
     google.add_event("Dinner", today() + DAY + 8 * HOUR);
     google.expire_sync_tokens();
     google.rate_limit(true);
-    charm.poll().await;
-    assert_eq!(
-        charm.cell("status"),
-        json!(
-            "1 events; not all: Google answered 429 rateLimitExceeded to /calendar/v3/calendars/primary/events: Resource has been exhausted (e.g. check quota)."
-        )
-    );
+    let failure = charm.trigger("bgUpdater", json!({})).await.unwrap_err();
+    assert_eq!((failure.kind, failure.cause), (OutcomeKind::Unavailable, Some(Cause::TooManyRequests)), "{failure:?}");
+    let text = "Google answered 429 rateLimitExceeded to /calendar/v3/calendars/primary/events: Resource has been exhausted (e.g. check quota).";
+    assert!(failure.message.contains(text), "{failure:?}");
+    assert_eq!((charm.each("events", "summary"), charm.cell("status")), (vec!["Lunch".to_owned()], json!("1 events")));
     google.rate_limit(false);
     charm.poll().await;
     assert_eq!(charm.each("events", "summary"), ["Lunch", "Dinner"]);
@@ -128,9 +127,11 @@ async fn a_403_that_limits_the_rate_is_waited_for_and_one_that_stays_says_what_g
         charm.poll().await;
         assert_eq!(charm.each("events", "summary"), ["Lunch"], "{refusal:?}");
         google.refuse_all(Some(refusal));
-        charm.poll().await;
-        let status = charm.cell("status").as_str().unwrap().to_owned();
-        assert!(status.starts_with("1 events; not all: Google answered 403"), "{status}");
+        let failure = charm.trigger("bgUpdater", json!({})).await.unwrap_err();
+        assert_eq!((failure.kind, failure.cause), (OutcomeKind::Unavailable, Some(Cause::TooManyRequests)));
+        let text = "127.0.0.1 answered 403 Forbidden, which the charm takes for 429 Too Many Requests";
+        assert!(failure.message.contains("Google answered 403") && failure.message.contains(text), "{failure:?}");
+        assert_eq!(charm.each("events", "summary"), ["Lunch"], "{refusal:?}");
         google.refuse_all(None);
     }
     let mut charm = importer(&google, json!({})).await;
@@ -352,6 +353,9 @@ async fn a_token_is_good_for_its_calendar_alone_and_what_was_another_ones_goes()
     google.refuse_all(Some(Refusal::RateLimit));
     charm.poll().await;
     assert_eq!(charm.cell("events"), json!([]));
+    assert!(charm.cell("status").as_str().unwrap().starts_with("0 events; not all"), "{}", charm.cell("status"));
+    let failure = charm.trigger("bgUpdater", json!({})).await.unwrap_err();
+    assert_eq!(failure.kind, OutcomeKind::Unavailable, "nothing is left to remove: {failure:?}");
 
     // No calendar of that name: that stays, and says so.
     google.refuse_all(None);

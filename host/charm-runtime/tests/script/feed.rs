@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bg_poller::Cause;
 use bg_test_support::{FakeSite, charm_source};
 use serde_json::{Value, json};
 
@@ -139,6 +140,44 @@ async fn one_feed_that_fails_does_not_lose_the_others_entries() {
     charm.set("urls", &Value::Array(vec![site.url("/good").into()]));
     charm.poll().await;
     assert_eq!(charm.each("feeds", "title"), ["News"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_poll_to_which_no_feed_answers_fails_once_that_is_noted_and_names_the_server() {
+    let site = FakeSite::start().unwrap();
+    site.put("/good", "text/xml", &rss(&[("1", "Good", "")]));
+    let away = "http://127.0.0.1:9/feed";
+    for (status, cause) in [
+        (Some(503), Cause::ServerFails),
+        (Some(429), Cause::TooManyRequests),
+        (Some(403), Cause::Forbidden),
+        (None, Cause::NotGranted),
+    ] {
+        let mut charm = reader(&site, &["/a", "/b"], 10).await;
+        match status {
+            Some(status) => ["/a", "/b"].iter().for_each(|path| site.set_status(path, status)),
+            None => charm.set("urls", &json!([away])),
+        }
+        charm.poll().await;
+        assert!(charm.each("feeds", "error").iter().all(|error| !error.is_empty()), "{}", charm.cell("feeds"));
+        let failure = charm.trigger("bgUpdater", json!({})).await.unwrap_err();
+        assert_eq!(failure.cause, Some(cause), "{status:?}: {failure:?}");
+        // While any can be had, each error is that of its feed.
+        let urls = [away.to_owned(), site.url("/good")];
+        charm.set("urls", &json!(urls));
+        charm.poll().await;
+        charm.poll().await;
+        assert_eq!(charm.each("entries", "title"), ["Good"]);
+    }
+    // What is wrong with a feed, or with its URL, is nobody else's fault, and is no failure either.
+    let mut charm = reader(&site, &["/none"], 10).await;
+    site.set_status("/none", 404);
+    for url in [site.url("/none"), "not a URL".to_owned(), "ftp://a.example/feed".to_owned()] {
+        charm.set("urls", &json!([url]));
+        charm.poll().await;
+        charm.poll().await;
+        assert!(!charm.each("feeds", "error")[0].is_empty(), "{url}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

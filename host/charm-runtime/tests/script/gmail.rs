@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bg_poller::{Blame, OutcomeKind};
+use bg_poller::{Blame, Cause, OutcomeKind};
 use bg_sandbox::CharmComponent;
 use bg_test_support::{Authorization, Broken, FakeGoogle, RawAnswer, RawServer, Refusal, charm_source};
 use serde_json::{Value, json};
@@ -195,10 +195,18 @@ async fn a_token_that_is_refused_too_early_is_the_hosts_to_renew_and_one_that_is
         google.expire_tokens();
     }
 
-    // Google refuses the new one as well: waiting for a sign-in, not for another renewal.
+    // The host has not renewed it yet, or it has, and Google refuses the new one as well: that may be an incident.
     charm.poll().await;
+    fails(&mut charm, Cause::ServerFails, "it is renewed soon").await;
     renew(&google, &mut charm);
     google.expire_tokens();
+    fails(&mut charm, Cause::ServerFails, "it was renewed; if that does not help").await;
+    let mut auth = charm.cell("auth");
+    assert!(auth["refusedAt"].as_u64().unwrap() > 1_600_000_000_000, "{auth}");
+    // If it lasts: waiting for a sign-in, not for another renewal.
+    auth["refusedAt"] = json!(auth["refusedAt"].as_u64().unwrap() - 600_000);
+    auth["token"] = json!("ya29.another");
+    charm.set("auth", &auth);
     let needs_sign_in = |failure: bg_sandbox::CallFailure| {
         assert_eq!(
             (failure.kind, failure.cause.map(bg_poller::Cause::blame)),
@@ -244,16 +252,16 @@ async fn what_is_not_the_charms_fault_is_not_blamed_on_it() {
     // Nothing there, no answer, half of one, and one that is not Google's. What is here stays.
     let html: Answer = || Raw::new("200 OK", "Content-Type: text/html\r\n", "<html>Sign in to this network</html>");
     let half: Answer = || Raw::Whole(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"historyId\"".to_vec());
-    let answers: [(Option<Answer>, Option<Blame>); 7] = [
-        (None, Some(Blame::Upstream)),
-        (Some(|| Raw::Close), Some(Blame::Upstream)),
-        (Some(|| Raw::new("408 Request Timeout", "", "")), Some(Blame::Upstream)),
-        (Some(|| Raw::new("403 Forbidden", "", "<html>Blocked</html>")), Some(Blame::Configuration)),
-        (Some(half), Some(Blame::Upstream)),
-        (Some(html), None),
-        (Some(|| Raw::new("200 OK", "", "null")), None),
+    let answers: [(Option<Answer>, Blame, &str); 7] = [
+        (None, Blame::Upstream, "fetch failed"),
+        (Some(|| Raw::Close), Blame::Upstream, "fetch failed"),
+        (Some(|| Raw::new("408 Request Timeout", "", "")), Blame::Upstream, "Google answered 408"),
+        (Some(|| Raw::new("403 Forbidden", "", "<html>Blocked</html>")), Blame::Configuration, "Google answered 403"),
+        (Some(half), Blame::Upstream, "fetch failed"),
+        (Some(html), Blame::Upstream, "with something else than JSON"),
+        (Some(|| Raw::new("200 OK", "", "null")), Blame::Upstream, "with something else than JSON"),
     ];
-    for (n, (answer, blame)) in answers.into_iter().enumerate() {
+    for (n, (answer, blame, text)) in answers.into_iter().enumerate() {
         let server = RawServer::start(move |_| answer.map_or(Raw::Close, |answer| answer())).unwrap();
         let base = format!("http://{}", server.address());
         if answer.is_none() {
@@ -268,21 +276,10 @@ async fn what_is_not_the_charms_fault_is_not_blamed_on_it() {
                 inputs["progress"] = charm.cell("progress");
             }
             let mut charm = Charm::fixture(&component, file, inputs, client(Some(&base))).await;
-            match charm.trigger("bgUpdater", json!({})).await {
-                Ok(()) => {
-                    let status = charm.cell("status").as_str().unwrap().to_owned();
-                    assert!(
-                        blame.is_none() && status.contains("with something else than JSON"),
-                        "{file} {n}: {status}"
-                    );
-                }
-                Err(failure) => {
-                    assert_eq!(failure.cause.map(bg_poller::Cause::blame), blame, "{file} {n}: {failure:?}");
-                    let kind =
-                        if blame == Some(Blame::Upstream) { OutcomeKind::Unavailable } else { OutcomeKind::Denied };
-                    assert_eq!(failure.kind, kind, "{file} {n}: {failure:?}");
-                }
-            }
+            let failure = charm.trigger("bgUpdater", json!({})).await.unwrap_err();
+            let kind = if blame == Blame::Upstream { OutcomeKind::Unavailable } else { OutcomeKind::Denied };
+            assert_eq!((failure.kind, failure.cause.map(Cause::blame)), (kind, Some(blame)), "{file} {n}: {failure:?}");
+            assert!(failure.message.contains(text), "{file} {n}: {failure:?}");
             if file == "gmail.tsx" {
                 assert_eq!(charm.cell("emails"), emails, "{n}");
                 assert_eq!(charm.cell("settings")["historyId"], settings["historyId"], "{n}");
@@ -309,7 +306,24 @@ async fn what_is_not_the_charms_fault_is_not_blamed_on_it() {
             assert!(failure.message.contains(text), "{file}: {failure:?}");
         }
     }
+    // An account without a mailbox waits as well.
+    google.refuse_all(Some(Refusal::NoMailbox));
+    let mut charm = importer(&component, &google, json!({})).await;
+    let failure = charm.trigger("bgUpdater", json!({})).await.unwrap_err();
+    assert_eq!((failure.kind, failure.cause), (OutcomeKind::Denied, Some(Cause::Forbidden)), "{failure:?}");
+    assert!(failure.message.contains("Mail service not enabled"), "{failure:?}");
     google.refuse_all(None);
+
+    // A setting that is wrong is named, with the way to set it.
+    for file in ["gmail.tsx", "calendar.tsx"] {
+        for base in ["", "not a url"] {
+            let inputs = json!({"auth": {"token": google.issue_token()}, "apiBaseUrl": base});
+            let mut charm = Charm::fixture(&component, file, inputs, client(Some(&google.base_url()))).await;
+            let failure = charm.trigger("bgUpdater", json!({})).await.unwrap_err();
+            assert_eq!(failure.kind, OutcomeKind::HandlerFailed, "{failure:?}");
+            assert!(failure.message.contains("charm set CHARM apiBaseUrl"), "{failure:?}");
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -337,26 +351,38 @@ async fn where_gmail_asks_for_patience_the_poll_goes_on_later_or_keeps_what_it_h
     google.advance(Duration::from_mins(1));
     let mut charm = importer(&component, &google, inputs()).await;
     google.refuse_next(1, Some(3_600));
-    charm.poll().await;
     let refused = "Google answered 429 rateLimitExceeded to";
     let text = "Resource has been exhausted (e.g. check quota).";
-    assert_eq!(
-        charm.cell("status"),
-        json!(format!("0 new, 0 gone, 0 in all; not all: {refused} /gmail/v1/users/me/profile: {text}"))
-    );
+    fails(&mut charm, Cause::TooManyRequests, &format!("{refused} /gmail/v1/users/me/profile: {text}")).await;
     assert_eq!(asked(&google), expected(&[profile(429)]));
     google.refuse_next_parts(1_000);
-    charm.poll().await;
-    let status = charm.cell("status").as_str().unwrap().to_owned();
-    assert!(status.starts_with("0 new, 0 gone, 0 in all, 150 to come; not all: Google answered 429"), "{status}");
+    fails(&mut charm, Cause::TooManyRequests, "127.0.0.1 answered 200 OK, which the charm takes for 429").await;
     assert_eq!(batches(&google), [50, 25, 13]);
     asked(&google);
+    assert_eq!((charm.cell("emails"), charm.cell("status")), (json!([]), json!("")));
 
-    // What is missing is known: nothing is listed again.
+    // If something came, the poll is a success, and what is missing is known: nothing is listed again.
     google.refuse_next_parts(0);
+    google.set_units_a_minute(1_000);
     charm.poll().await;
-    assert_eq!(charm.cell("status"), json!("150 new, 0 gone, 150 in all"));
-    assert_eq!(asked(&google), expected(&[PROFILE, BATCH, BATCH, BATCH]));
+    let status = charm.cell("status").as_str().unwrap().to_owned();
+    assert!(status.contains(" to come; not all: Google answered 403 rateLimitExceeded"), "{status}");
+    asked(&google);
+    google.set_units_a_minute(6_000);
+    after_a_minute(&google, &mut charm);
+    charm.poll().await;
+    assert!(charm.cell("status").as_str().unwrap().ends_with("150 in all"), "{}", charm.cell("status"));
+    let asked = asked(&google);
+    assert!(asked[1..].iter().all(|request| *request == expected(&[BATCH])[0]), "{asked:?}");
+}
+
+/// A poll to which nothing came: it fails for something elsewhere, and keeps nothing.
+async fn fails(charm: &mut Charm, cause: Cause, text: &str) {
+    let before = ["emails", "settings", "progress", "status"].map(|name| charm.cell(name));
+    let failure = charm.trigger("bgUpdater", json!({})).await.unwrap_err();
+    assert_eq!((failure.kind, failure.cause), (OutcomeKind::Unavailable, Some(cause)), "{failure:?}");
+    assert!(failure.message.contains(text), "{text}: {failure:?}");
+    assert_eq!(["emails", "settings", "progress", "status"].map(|name| charm.cell(name)), before);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -372,23 +398,21 @@ async fn a_403_that_limits_the_rate_is_waited_for_as_a_429_is_alone_and_in_a_bat
         assert_eq!(charm.cell("status"), json!("20 new, 0 gone, 20 in all"), "{refusal:?}");
         assert_eq!(batches(&google), [20, 12], "{refusal:?}");
 
-        // If it lasts, the poll keeps what came, and does not fail.
+        // If it lasts, and nothing comes, the poll fails, for Google's sake.
         google.deliver("Late", "a@example.com");
         google.refuse_all(Some(refusal));
-        charm.poll().await;
-        let status = charm.cell("status").as_str().unwrap().to_owned();
-        assert!(status.starts_with("0 new, 0 gone, 20 in all; not all: Google answered"), "{refusal:?}: {status}");
+        let cause = if refusal == Refusal::Backend { Cause::ServerFails } else { Cause::TooManyRequests };
+        fails(&mut charm, cause, "Google answered").await;
         google.refuse_all(None);
         charm.poll().await;
         assert_eq!(charm.cell("status"), json!("1 new, 1 gone, 20 in all"), "{refusal:?}");
     }
-    // What is used up for the day is not asked for again in this poll, and does not fail it.
+    // What is used up for the day is not asked for again in this poll.
     let google = FakeGoogle::start().unwrap();
     let mut charm = importer(&component, &google, json!({})).await;
     google.refuse_all(Some(Refusal::DailyLimit));
-    charm.poll().await;
+    fails(&mut charm, Cause::TooManyRequests, "Daily Limit Exceeded").await;
     assert_eq!(asked(&google), expected(&[("profile", 403)]));
-    assert!(charm.cell("status").as_str().unwrap().ends_with("Daily Limit Exceeded"), "{}", charm.cell("status"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -468,6 +492,16 @@ async fn a_message_that_cannot_be_read_is_skipped_and_noted_and_the_others_come(
         status.starts_with("2 new, 0 gone, 6 in all, 1 to come, 2 unreadable; not all: Google answered 503"),
         "{status}"
     );
+    // If it is the only one that is missing, that is no failure of the poll.
+    charm.poll().await;
+    let status = charm.cell("status").as_str().unwrap().to_owned();
+    assert!(
+        status.starts_with("0 new, 0 gone, 6 in all, 1 to come, 2 unreadable; not all: Google answered 503"),
+        "{status}"
+    );
+    google.refuse_next_as(1_000, Refusal::Backend);
+    fails(&mut charm, Cause::ServerFails, "Google answered 503").await;
+    google.refuse_next_as(0, Refusal::Backend);
     google.break_message(&late[2], None);
     charm.poll().await;
     assert_eq!(charm.cell("status"), json!("1 new, 0 gone, 7 in all, 2 unreadable"));

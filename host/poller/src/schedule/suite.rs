@@ -32,6 +32,7 @@ pub async fn broken_promises(make: Make<'_>) -> Vec<(&'static str, String)> {
         ("counts", failures_count_and_back_off_and_a_success_clears_them(make).await),
         ("servers", servers::charms_come_back_with_the_server_that_they_wait_for(make).await),
         ("no sooner", servers::no_charm_comes_back_sooner_than_its_server_and_its_failures_allow(make).await),
+        ("as asked", servers::a_charm_is_polled_no_sooner_than_its_server_asks(make).await),
     ];
     results.into_iter().filter_map(|(name, result)| Some((name, result.err()?))).collect()
 }

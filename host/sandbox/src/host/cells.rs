@@ -55,6 +55,11 @@ impl errors::Host for CallState<CharmWorld> {
         self.outbound.failures().name(number);
         Ok(())
     }
+
+    async fn came_from_answer(&mut self, number: u32, status: u16) -> wasmtime::Result<()> {
+        self.outbound.failures().name_answer(number, status);
+        Ok(())
+    }
 }
 
 impl cells::Host for CallState<CharmWorld> {

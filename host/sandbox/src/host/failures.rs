@@ -43,6 +43,16 @@ pub(super) struct Server {
 }
 
 impl Server {
+    /// It has failed this request, for the given cause. Of a server that asks for fewer requests (429), nobody knows
+    /// whether others may send some: only its wait counts.
+    fn failed_by(&self, cause: Cause, retry_after: Option<Duration>) -> Option<FailedServer> {
+        match cause {
+            Cause::ServerFails => self.failed(retry_after),
+            Cause::TooManyRequests => retry_after.map(|_| FailedServer { origin: String::new(), retry_after }),
+            _ => None,
+        }
+    }
+
     fn failed(&self, retry_after: Option<Duration>) -> Option<FailedServer> {
         self.origin.as_ref().map(|origin| FailedServer { origin: origin.as_ref().to_owned(), retry_after })
     }
@@ -50,6 +60,13 @@ impl Server {
     fn awaited(&self) -> Awaited {
         Awaited::Server { host: text::one_line(&self.host, TEXT_BYTES), server: self.failed(None) }
     }
+}
+
+/// The answer to a request.
+struct Answered {
+    server: Server,
+    status: StatusCode,
+    retry_after: Option<Duration>,
 }
 
 /// A request that may explain how the call ends.
@@ -94,8 +111,10 @@ struct Known {
     in_vain: (Duration, Option<Server>),
     /// The requests that have no answer yet, that the guest gave up, and that failed, by their numbers.
     requests: BTreeMap<u32, Request>,
-    /// The one that the guest's error comes from.
-    named: Option<u32>,
+    /// All answers, by the numbers of their requests.
+    answers: BTreeMap<u32, Answered>,
+    /// The request that the guest's error comes from, and the status that its answer amounts to, if it has another one.
+    named: Option<(u32, Option<StatusCode>)>,
 }
 
 impl Known {
@@ -103,6 +122,15 @@ impl Known {
         if let Some(origin) = server.origin.as_ref().filter(|_| self.answered.len() < Servers::MOST) {
             self.answered.insert(origin.clone());
         }
+    }
+
+    /// What an answer says of the failure of its request, if it amounts to one of that status.
+    fn meant(&self, number: u32, status: StatusCode) -> Option<Refusal> {
+        let Answered { server, status: answered, retry_after } = self.answers.get(&number)?;
+        let cause = cause_of_answer(status, &HeaderMap::new())?;
+        let text = format!("{} answered {answered}, which the charm takes for {status}", server.host);
+        let failed = server.failed_by(cause, *retry_after);
+        Some(Refusal { cause, text: text::one_line(&text, TEXT_BYTES), status: None, server: failed })
     }
 
     fn is_unwell(&mut self, server: &Server, failed: Option<FailedServer>) {
@@ -196,15 +224,20 @@ impl Failures {
             return;
         }
         let cause = cause_of_answer(status, headers);
-        let failed =
-            cause.filter(|cause| *cause == Cause::ServerFails).and_then(|_| server.failed(retry_after(headers)));
+        let failed = cause.and_then(|cause| server.failed_by(cause, retry_after(headers)));
         let failure = cause.map(|cause| {
             let text = text::one_line(&format!("{} answered {status}", server.host), TEXT_BYTES);
             Refusal { cause, text, answered: Some((server.host.clone(), status)), server: failed.clone() }
         });
         let mut known = self.known();
+        if self.says_causes {
+            let answered = Answered { server: server.clone(), status, retry_after: retry_after(headers) };
+            known.answers.insert(number, answered);
+            if known.answers.len() > MOST {
+                known.answers.pop_first();
+            }
+        }
         match cause {
-            // Of a server that asks for fewer requests nobody knows whether others may send some.
             Some(Cause::TooManyRequests) => known.is_unwell(server, None),
             Some(Cause::ServerFails) => known.is_unwell(server, failed),
             _ => known.is_well(server),
@@ -289,14 +322,22 @@ impl Failures {
 
     /// The guest reports that its error comes from this request.
     pub(super) fn name(&self, number: u32) {
-        self.known().named = Some(number);
+        self.known().named = Some((number, None));
+    }
+
+    /// The guest reports that its error comes from this request, whose answer amounts to one of that status.
+    pub(super) fn name_answer(&self, number: u32, status: u16) {
+        self.known().named = Some((number, StatusCode::from_u16(status).ok()));
     }
 
     /// What explains the error that the guest returned.
     pub(crate) fn explain(&self) -> Explanation {
         let known = self.known();
+        if let Some(refusal) = known.named.and_then(|(number, status)| known.meant(number, status?)) {
+            return Explanation::Cause(refusal);
+        }
         if self.says_causes
-            && let Some(request) = known.named.and_then(|number| known.requests.get(&number))
+            && let Some(request) = known.named.and_then(|(number, _)| known.requests.get(&number))
         {
             let refusal = request.refusal.clone().or_else(|| {
                 let (cause, text, server) = match request.waits_for()? {
@@ -525,6 +566,37 @@ mod tests {
     }
 
     #[test]
+    fn a_guest_may_say_which_status_an_answer_amounts_to() {
+        let failures = failures(true);
+        let mut later = answer(StatusCode::OK);
+        later.headers_mut().insert(header::RETRY_AFTER, 7.into());
+        failures.answered(1, &server("a.example"), &later);
+        failures.answered(2, &server("b.example"), &answer(StatusCode::FORBIDDEN));
+        failures.answered(4, &server("c.example"), &later);
+        for (number, status, cause, text, server) in [
+            (4, 429, Cause::TooManyRequests, "c.example answered 200 OK", Some(Some(7))),
+            (1, 502, Cause::ServerFails, "a.example answered 200 OK", Some(Some(7))),
+            (2, 429, Cause::TooManyRequests, "b.example answered 403 Forbidden", None),
+            (1, 403, Cause::Forbidden, "a.example answered 200 OK", None),
+            // What is no status, or none of a failure, leaves what the answer itself says.
+            (2, 200, Cause::Forbidden, "b.example answered 403 Forbidden", None),
+            (2, 7, Cause::Forbidden, "b.example answered 403 Forbidden", None),
+        ] {
+            failures.name_answer(number, status);
+            let Explanation::Cause(refusal) = failures.explain() else { panic!("{number} {status}") };
+            assert_eq!(refusal.cause, cause, "{number} {status}");
+            assert!(refusal.text.starts_with(text), "{refusal:?}");
+            let failed = refusal.server.map(|server| server.retry_after.map(|wait| wait.as_secs()));
+            assert_eq!(failed, server, "{number} {status}");
+        }
+        // An answer of no failure, and one that never came.
+        for (number, status) in [(1, 404), (1, 200), (3, 503)] {
+            failures.name_answer(number, status);
+            assert_eq!(failures.explain(), Explanation::None, "{number} {status}");
+        }
+    }
+
+    #[test]
     fn a_guest_that_cannot_name_a_request_has_the_first_refusal_as_its_reason() {
         let failures = failures(false);
         failures.answered(1, &server("b.example"), &answer(StatusCode::SERVICE_UNAVAILABLE));
@@ -558,7 +630,7 @@ mod tests {
             server.map(|server| (server.origin, server.retry_after.map(|wait| wait.as_secs())))
         };
         assert_eq!(failed(3), Some(("https://b.example".to_owned(), None)));
-        assert_eq!(failed(4), None, "its quota is its own");
+        assert_eq!(failed(4), Some((String::new(), Some(7))), "its quota is its own");
         assert_eq!(failed(7), Some(("https://e.example".to_owned(), Some(7))));
         assert_eq!(failures.newest().unwrap().origin, "https://b.example");
     }
@@ -596,6 +668,11 @@ mod tests {
             }
         };
         assert_eq!([0, 1, 9_999].map(named), [Some(Cause::TooSlow), None, Some(Cause::NotGranted)]);
+        // So are the newest answers.
+        for number in 10_000..12_000 {
+            failures.answered(number, &server("a.example"), &answer(StatusCode::OK));
+        }
+        assert_eq!(failures.known().answers.len(), MOST);
         // Of requests that all wait, the newest are kept.
         for number in 10_000..12_000 {
             sent(&failures, number, "b.example");

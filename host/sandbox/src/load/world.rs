@@ -25,7 +25,7 @@ const CHARMS: Interface = (
 );
 const STATE: Interface = ("state", &["get", "set", "delete", "keys"]);
 const CELLS: Interface = ("cells", &["keys", "get", "set"]);
-const ERRORS: Interface = ("errors", &["came-from-request"]);
+const ERRORS: Interface = ("errors", &["came-from-request", "came-from-answer"]);
 const IMAGE: Interface = ("image", &["before", "after", "pieces"]);
 
 /// The linked packages of WASI 0.2, with their interfaces.

@@ -416,4 +416,5 @@ return {
   describe,
   stackOf,
   requestOf,
+  statusOf,
 };

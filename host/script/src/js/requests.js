@@ -7,6 +7,8 @@ const requestsByThing = new WeakMap();
 const requestsByStatus = new Map();
 // The bodies of such responses, as texts.
 const requestsByBody = new Map();
+// All responses, with the numbers of their requests and their statuses.
+const answers = new WeakMap();
 
 const MOST_LINKS = 32;
 // How many parts of a response's JSON are known to be its own.
@@ -18,8 +20,12 @@ function noteFailure(error, request) {
   if (request !== undefined) requestsByThing.set(error, request);
 }
 
+// Whether an answer of this status reports a fault of somebody else than the charm.
+const isFault = (status) => [401, 403, 408, 425, 429].includes(status) || (Number.isInteger(status) && status >= 500 && status <= 999);
+
 function noteResponse(response, status, request) {
-  if (status !== 401 && status !== 403 && status !== 408 && status !== 425 && status !== 429 && status < 500) return;
+  answers.set(response, { request, status });
+  if (!isFault(status)) return;
   requestsByThing.set(response, request);
   requestsByThing.set(response.headers, request);
   requestsByStatus.set(String(status), request);
@@ -63,18 +69,30 @@ function requestInText(text) {
   return undefined;
 }
 
-// The number of the request that what was thrown comes from: it is the error of one that failed, names the status of
+// What an error with a `status` and a response as its `cause` says of that response: that it amounts to one of another
+// status. Undefined if it says nothing of the kind.
+function amountsTo(error) {
+  const status = ownValue(error, "status");
+  if (!isFault(status)) return undefined;
+  const cause = ownValue(error, "cause");
+  const answered = cause !== null && typeof cause === "object" ? answers.get(cause) : undefined;
+  return answered === undefined || answered.status === status ? undefined : { request: answered.request, status };
+}
+
+// The request that what was thrown comes from, by its number: it is the error of one that failed, names the status of
 // one that was answered with an error, or has such an error or response, or what was made of one, as its cause or as its
-// response. Undefined if it is the charm's
-// own.
-function requestOf(thrown) {
+// response; and the status that its answer amounts to, if the charm says that it is another one. Undefined if it is the
+// charm's own.
+function originOf(thrown) {
   try {
     const left = [thrown];
     for (let at = 0; at < left.length && at < MOST_LINKS; at++) {
       const one = left[at];
       const isObject = one !== null && typeof one === "object";
+      const meant = isObject ? amountsTo(one) : undefined;
+      if (meant !== undefined) return meant;
       const request = isObject ? (requestsByThing.get(one) ?? requestInText(ownValue(one, "message"))) : requestInText(one);
-      if (request !== undefined) return request;
+      if (request !== undefined) return { request };
       if (!isObject) continue;
       const errors = one instanceof AggregateError ? ownValue(one, "errors") : undefined;
       left.push(ownValue(one, "cause"), ownValue(one, "response"), ...(Array.isArray(errors) ? errors.slice(0, MOST_LINKS) : []));
@@ -85,3 +103,5 @@ function requestOf(thrown) {
   return undefined;
 }
 
+const requestOf = (thrown) => originOf(thrown)?.request;
+const statusOf = (thrown) => originOf(thrown)?.status;

@@ -137,7 +137,34 @@ fn an_error_names_the_request_that_it_comes_from_and_an_error_of_its_own_names_n
         ("await get(503); throw new Proxy({}, { getOwnPropertyDescriptor() { throw 1; } });", None),
     ] {
         let failure = Charm::with_handler(&format!("{one} {handler}")).answering(answer).out().expect_err(handler);
-        assert_eq!(failure.request, expected, "{handler}: {failure:?}");
+        assert_eq!((failure.request, failure.status), (expected, None), "{handler}: {failure:?}");
+    }
+    // An error may say which status its response amounts to.
+    for (handler, expected) in [
+        ("throw meant(429, await get(403));", (Some(1), Some(429))),
+        ("await get(503); throw meant(502, await get(200));", (Some(2), Some(502))),
+        ("throw new Error('no mail', { cause: meant(403, await get(400)) });", (Some(1), Some(403))),
+        ("throw new AggregateError([meant(429, await get(200))]);", (Some(1), Some(429))),
+        (
+            "class Own extends Error { status = 429; } throw new Own('x', { cause: await get(404) });",
+            (Some(1), Some(429)),
+        ),
+        // What the response says itself, and what is no status of somebody else's fault.
+        ("throw meant(403, await get(403));", (Some(1), None)),
+        ("throw meant(404, await get(403));", (Some(1), None)),
+        ("throw meant(404, await get(200));", (None, None)),
+        ("throw meant(502.5, await get(200));", (None, None)),
+        ("throw meant(1e9, await get(200));", (None, None)),
+        ("throw meant('429', await get(200));", (None, None)),
+        // Without a response of the server, it is the charm's own.
+        ("await get(200); throw meant(429, new Response(null));", (None, None)),
+        ("await get(200); throw Object.assign(new Error('x'), { status: 429 });", (None, None)),
+        ("const cause = await get(200); throw { cause, get status() { throw 1; } };", (None, None)),
+    ] {
+        let meant = "const meant = (status, cause) => Object.assign(new Error('x', { cause }), { status });";
+        let charm = Charm::with_handler(&format!("{one} {meant} {handler}"));
+        let failure = charm.answering(answer).out().expect_err(handler);
+        assert_eq!((failure.request, failure.status), expected, "{handler}: {failure:?}");
     }
 }
 

@@ -1,6 +1,6 @@
 //! What is remembered of earlier answers: validators, and times to wait for.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde::{Deserialize, Serialize};
 
@@ -17,6 +17,10 @@ const BUCKET: &str = "answers-";
 const ORIGINS: &str = "origins";
 /// A service that asks for a longer pause is queried after an hour anyway.
 const LONGEST_WAIT_MS: u64 = 3_600_000;
+/// A status 503 is about a fault that may be over much sooner: five intervals of a minute.
+const LONGEST_WAIT_AFTER_503_MS: u64 = 300_000;
+/// An origin is down if it answers so to the queries of charms of that many spaces, and answers none well.
+const SPACES_OF_A_FAULT: usize = 2;
 /// A longer validator is not stored.
 const LONGEST_VALIDATOR: usize = 256;
 
@@ -31,6 +35,23 @@ struct Entry {
     named_for: Option<(Validators, Option<u64>)>,
     /// It is not queried before this time, in milliseconds since 1970.
     #[serde(rename = "b", default, skip_serializing_if = "is_zero")]
+    not_before: u64,
+    /// Its credential was not accepted.
+    #[serde(rename = "a", default, skip_serializing_if = "Option::is_none")]
+    unauthorized: Option<Unauthorized>,
+}
+
+/// The sign-in with which a query was answered 401.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Unauthorized {
+    /// The hash of what can be seen of it.
+    #[serde(rename = "h")]
+    sign_in: u64,
+    /// The charm's last successful poll before that.
+    #[serde(rename = "p", default, skip_serializing_if = "Option::is_none")]
+    last_success: Option<u64>,
+    /// When it is queried again anyway.
+    #[serde(rename = "b")]
     not_before: u64,
 }
 
@@ -65,6 +86,7 @@ impl Entry {
         if let Some((validators, _)) = self.named_for.take_if(|(_, before)| *before != last_success) {
             self.seen = Some(validators);
         }
+        self.unauthorized.take_if(|refused| refused.last_success != last_success);
     }
 
     fn answered(&mut self, validators: Option<Validators>, status: u16, news: News, last_success: Option<u64>) {
@@ -89,6 +111,19 @@ pub(super) struct Memory {
     entries: BTreeMap<u64, BTreeMap<String, Entry>>,
     origins_kept: BTreeMap<String, u64>,
     origins: BTreeMap<String, u64>,
+    /// The origins that have answered a query of this call other than by a failure.
+    well: BTreeSet<String>,
+    /// Those that have answered 503 with a time to wait.
+    down: BTreeMap<String, Down>,
+}
+
+/// What an origin asked for by 503.
+#[derive(Debug)]
+struct Down {
+    /// The spaces of the charms that were queried.
+    spaces: BTreeSet<String>,
+    /// The earliest end of the waits.
+    not_before: u64,
 }
 
 impl Memory {
@@ -120,7 +155,7 @@ impl Memory {
         }
         let mut origins = origins_kept.clone();
         origins.retain(|_, not_before| waits(*not_before, now));
-        Self { now, last_success, kept, entries, origins_kept, origins }
+        Self { now, last_success, kept, entries, origins_kept, origins, well: BTreeSet::new(), down: BTreeMap::new() }
     }
 
     /// Saves the changes.
@@ -145,6 +180,35 @@ impl Memory {
         }
     }
 
+    /// Has all charms wait for the origins that this call found to be down.
+    pub(super) fn note_origins_that_are_down(&mut self) {
+        for (origin, Down { spaces, not_before }) in std::mem::take(&mut self.down) {
+            if spaces.len() < SPACES_OF_A_FAULT || self.well.contains(&origin) || not_before <= self.now {
+                continue;
+            }
+            let seconds = (not_before - self.now).div_ceil(1_000);
+            warn!(
+                "{origin} answers 503 to charms of {} spaces: no charm is queried there for {seconds} s",
+                spaces.len()
+            );
+            self.origins.insert(origin, not_before);
+        }
+    }
+
+    /// Whether a charm's credential was not accepted, and nothing has changed since. `sign_in` is what can be seen of it.
+    pub(super) fn is_unauthorized(&self, charm: &CharmRef, sign_in: impl FnOnce() -> Option<String>) -> bool {
+        let refused = self.entry(charm).and_then(|entry| entry.unauthorized.as_ref());
+        let refused = refused.filter(|refused| waits(refused.not_before, self.now));
+        refused.is_some_and(|refused| refused.sign_in == hash(&sign_in().unwrap_or_default()))
+    }
+
+    /// A charm's credential was not accepted.
+    pub(super) fn unauthorized(&mut self, charm: &CharmRef, sign_in: Option<String>) {
+        let last_success = self.last_success.get(charm).copied().flatten();
+        let (sign_in, not_before) = (hash(&sign_in.unwrap_or_default()), self.now + LONGEST_WAIT_MS);
+        self.entry_mut(charm).unauthorized = Some(Unauthorized { sign_in, last_success, not_before });
+    }
+
     /// Whether a charm, or the origin of its query, must not be queried yet.
     pub(super) fn must_wait(&self, charm: &CharmRef, url: &str) -> bool {
         let asked = self.entry(charm).is_some_and(|entry| waits(entry.not_before, self.now));
@@ -166,19 +230,26 @@ impl Memory {
 
     /// Records when a service wants to be queried again. Returns whether it asked to wait instead of answering.
     pub(super) fn heed(&mut self, charm: &CharmRef, url: &str, response: &Response) -> bool {
-        let until = |wait: u64| self.now + wait.min(LONGEST_WAIT_MS);
+        let until = |wait: u64, longest: u64| self.now + wait.min(longest);
         let interval = response.header("x-poll-interval").and_then(|value| value.trim().parse::<u64>().ok());
-        let interval = interval.map(|seconds| until(seconds.saturating_mul(1_000)));
-        let refused = matches!(response.status, 429 | 503);
-        let retry = refused.then(|| retry_after(response, self.now)).flatten().map(until);
-        if let Some(not_before) = interval {
+        let interval = interval.map(|seconds| until(seconds.saturating_mul(1_000), LONGEST_WAIT_MS));
+        let longest = match response.status {
+            429 => Some(LONGEST_WAIT_MS),
+            503 => Some(LONGEST_WAIT_AFTER_503_MS),
+            _ => None,
+        };
+        let retry = longest.and_then(|longest| Some(until(retry_after(response, self.now)?, longest)));
+        if let Some(not_before) = retry.or(interval) {
             self.entry_mut(charm).not_before = not_before;
         }
-        match retry {
-            // It is queried with the charm's own credential, so the limit may apply to each charm.
-            Some(not_before) if response.status == 429 => self.entry_mut(charm).not_before = not_before,
-            Some(not_before) => drop(self.origins.insert(origin(url).to_owned(), not_before)),
-            None => {}
+        if response.status < 500 && response.status != 429 {
+            self.well.insert(origin(url).to_owned());
+        }
+        if let Some(not_before) = retry.filter(|_| response.status == 503) {
+            let down = self.down.entry(origin(url).to_owned());
+            let down = down.or_insert(Down { spaces: BTreeSet::new(), not_before });
+            down.spaces.insert(charm.space.clone());
+            down.not_before = down.not_before.min(not_before);
         }
         retry.is_some()
     }
@@ -306,10 +377,10 @@ mod tests {
             (200, "x-poll-interval", "60", false, true, false, 60_000),
             (304, "x-poll-interval", "60", false, true, false, 60_000),
             (429, "retry-after", "120", true, true, false, 120_000),
-            (503, "retry-after", "120", true, true, true, 120_000),
-            (503, "retry-after", "999999999999", true, true, true, LONGEST_WAIT_MS),
+            (503, "retry-after", "120", true, true, false, 120_000),
+            (503, "retry-after", "999999999999", true, true, false, LONGEST_WAIT_AFTER_503_MS),
             (200, "retry-after", "120", false, false, false, 0),
-            (503, "retry-after", "Thu, 01 Jan 1970 00:02:01 GMT", true, true, true, 120_000),
+            (503, "retry-after", "Thu, 01 Jan 1970 00:02:01 GMT", true, true, false, 120_000),
             (429, "retry-after", "Wed, 21 Oct 2026 07:28:00 GMT", true, true, false, LONGEST_WAIT_MS),
             (503, "retry-after", "Wed, 21 Oct 2026", false, false, false, 0),
             (503, "x", "1", false, false, false, 0),
@@ -318,12 +389,61 @@ mod tests {
             let mut memory = Memory::new(&polls(None), 1_000, BTreeMap::new(), BTreeMap::new());
             assert_eq!(memory.heed(&charm(), URL, &answer(status, &[(header, value)])), refused, "{case}");
             let stranger = CharmRef { charm_id: "b".into(), ..charm() };
+            memory.note_origins_that_are_down();
             let memory = next(memory, 1, None);
             assert_eq!(memory.must_wait(&charm(), URL), waits_here, "{case}");
             assert_eq!(memory.must_wait(&stranger, URL), waits_at_origin, "{case}");
             assert!(!memory.must_wait(&stranger, other), "{case}");
             assert!(!next(memory, until, None).must_wait(&charm(), URL), "{case}");
         }
+    }
+
+    #[test]
+    fn an_origin_is_down_if_it_says_so_to_charms_of_two_spaces_and_answers_nobody_well() {
+        let of = |space: &str| CharmRef { space: space.into(), charm_id: "a".into() };
+        let wait = |seconds: &str| answer(503, &[("retry-after", seconds)]);
+        let (ok, gone, failed) = (answer(200, &[]), answer(404, &[]), answer(500, &[]));
+        for (answers, until) in [
+            (vec![("a", wait("3600"))], None),
+            (vec![("a", wait("3600")), ("a", wait("3600"))], None),
+            (vec![("a", wait("3600")), ("b", wait("3600"))], Some(LONGEST_WAIT_AFTER_503_MS)),
+            (vec![("a", wait("3600")), ("b", wait("60"))], Some(60_000)),
+            (vec![("a", wait("60")), ("b", wait("0"))], None),
+            (vec![("a", wait("60")), ("b", failed.clone())], None),
+            (vec![("a", wait("60")), ("b", failed), ("c", wait("60"))], Some(60_000)),
+            (vec![("a", wait("60")), ("b", wait("60")), ("c", ok)], None),
+            (vec![("c", gone), ("a", wait("60")), ("b", wait("60"))], None),
+        ] {
+            let mut memory = Memory::new(&polls(None), 1_000, BTreeMap::new(), BTreeMap::new());
+            for (space, answer) in &answers {
+                memory.heed(&of(space), &format!("https://api.example.com/{space}"), answer);
+            }
+            memory.note_origins_that_are_down();
+            let stranger = of("z");
+            let memory = next(memory, 1, None);
+            assert_eq!(memory.must_wait(&stranger, URL), until.is_some(), "{answers:?}");
+            assert!(!memory.must_wait(&stranger, "https://other.example.com/"), "{answers:?}");
+            assert!(!next(memory, until.unwrap_or_default(), None).must_wait(&stranger, URL), "{answers:?}");
+        }
+    }
+
+    #[test]
+    fn a_credential_that_was_refused_is_not_tried_again_until_something_changes() {
+        let mut memory = Memory::new(&polls(Some(5)), 1_000, BTreeMap::new(), BTreeMap::new());
+        let sign_in = || Some(r#"{"expiresAt": 7}"#.to_owned());
+        assert!(!memory.is_unauthorized(&charm(), sign_in));
+        memory.unauthorized(&charm(), sign_in());
+        let memory = next(memory, 60_000, Some(5));
+        assert!(memory.is_unauthorized(&charm(), sign_in));
+        assert!(!memory.is_unauthorized(&charm(), || Some(r#"{"expiresAt": 8}"#.to_owned())), "it was renewed");
+        let stored = serde_json::to_string(&memory.entries).unwrap();
+        assert_eq!(serde_json::from_str::<BTreeMap<u64, BTreeMap<String, Entry>>>(&stored).unwrap(), memory.entries);
+        let memory = next(memory, 60_000, Some(5));
+        assert!(memory.is_unauthorized(&charm(), sign_in), "it lasts");
+        let entries = memory.entries.clone();
+        let later = Memory::new(&polls(Some(9)), memory.now, entries, BTreeMap::new());
+        assert!(!later.is_unauthorized(&charm(), sign_in), "a poll has succeeded");
+        assert!(!next(memory, LONGEST_WAIT_MS, Some(5)).is_unauthorized(&charm(), sign_in), "an hour is over");
     }
 
     #[test]

@@ -38,6 +38,8 @@ pub enum Refusal {
     NotConfigured,
     /// 403 `ACCESS_TOKEN_SCOPE_INSUFFICIENT`.
     MissingScope,
+    /// 400 `failedPrecondition`: the account has no Gmail.
+    NoMailbox,
     /// 503 `backendError`.
     Backend,
     /// 401 `authError`, as after the end of a token.
@@ -77,6 +79,9 @@ impl Refusal {
                 (403, DENIED, "global", "insufficientPermissions", text, detail)
             }
             Self::Unauthorized => (401, "UNAUTHENTICATED", "global", "authError", "Invalid Credentials", None),
+            Self::NoMailbox => {
+                (400, "FAILED_PRECONDITION", "global", "failedPrecondition", "Mail service not enabled", None)
+            }
             Self::Backend => {
                 (503, "UNAVAILABLE", "global", "backendError", "The service is currently unavailable.", None)
             }

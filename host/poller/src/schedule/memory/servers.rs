@@ -24,6 +24,7 @@ impl MemorySchedule {
             return;
         }
         self.outages.end_wait(slot);
+        self.wait_as_asked(slot, servers);
         let Some(failed) = servers.failed() else { return };
         let waits = |entry: &&Entry| entry.awaits_fix && entry.phase == Phase::Waiting;
         let Some(entry) = self.slots.get(slot).filter(waits) else { return };
@@ -32,6 +33,16 @@ impl MemorySchedule {
         let wait = wait.max(failed.retry_after.unwrap_or_default());
         let (server, not_before) = (self.outages.hash(&failed.origin), self.now().saturating_add(policy::millis(wait)));
         self.outages.wait(slot, server, not_before);
+    }
+
+    /// A charm that was asked for patience has it, also if its own wait would be shorter.
+    fn wait_as_asked(&mut self, slot: Slot, servers: &Servers) {
+        let Some(wait) = servers.asked_wait() else { return };
+        let until = self.now().saturating_add(policy::millis(wait));
+        let is_sooner = |entry: &Entry| entry.awaits_fix && entry.phase == Phase::Waiting && entry.due < until;
+        if self.slots.get(slot).is_some_and(is_sooner) {
+            self.arm_off_beat(slot, until);
+        }
     }
 
     /// These servers have answered a poll that succeeded, or a call of a component: the charms that wait for them are

@@ -76,6 +76,23 @@ pub(super) async fn no_charm_comes_back_sooner_than_its_server_and_its_failures_
     Ok(())
 }
 
+/// Also if its own wait would be shorter, and if the server says nothing of others.
+pub(super) async fn a_charm_is_polled_no_sooner_than_its_server_asks(make: Make<'_>) -> Promise {
+    let asked = MINUTE * 30;
+    for server in [SERVER, ""] {
+        let mut schedule = make(&charms(1, MINUTE));
+        let due = claim_one(&mut *schedule, MINUTE).await?;
+        schedule.settle(vec![failed_by(server, due.lease, Some(asked))]).await;
+        let early = claim_within(&mut *schedule, 1, asked.saturating_sub(SLACK)).await;
+        check(early.is_empty(), || format!("{early:?} was polled within {asked:?}"))?;
+        let due = claim_one(&mut *schedule, MINUTE).await?;
+        // An hour at most.
+        schedule.settle(vec![failed_by(server, due.lease, Some(asked * 100))]).await;
+        claim_one(&mut *schedule, MINUTE * 62).await?;
+    }
+    Ok(())
+}
+
 /// A schedule with a charm that a server has just failed for the third time.
 async fn waiting(
     make: Make<'_>,
