@@ -114,14 +114,17 @@ pub(crate) fn first_due(
 }
 
 /// Spreads charms over an interval in which `of` charms are polled in all: one after `first`, each further one an `of`th
-/// of the interval later, none before its time. Times are milliseconds. The earliest due comes first, so none is
-/// forgotten, and the rate is never higher than in the long run.
-pub(crate) fn smear(due: &mut [(i64, u32)], now: i64, interval: Duration, of: usize, first: Duration) {
+/// of the interval later, none before its time, and none sooner than `gap` after the one before: their last polls may
+/// have been made at once. Times are milliseconds. The earliest due comes first, so none is forgotten.
+pub(crate) fn smear(due: &mut [(i64, u32)], now: i64, interval: Duration, of: usize, first: Duration, gap: Duration) {
     due.sort_unstable();
-    let (interval, of) = (i128::from(millis(interval)), of.max(due.len()).max(1) as i128);
+    let micros = |duration: Duration| i128::try_from(duration.as_micros()).unwrap_or(i128::MAX);
+    let (interval, of, mut free) = (micros(interval), of.max(due.len()).max(1) as i128, i128::MIN);
     for (place, (at, _)) in due.iter_mut().enumerate() {
-        let turn = i128::from(millis(first)) + interval * place as i128 / of;
-        *at = (*at).max(now.saturating_add(i64::try_from(turn).unwrap_or(i64::MAX)));
+        let turn = i128::from(now) * 1_000 + micros(first) + interval * place as i128 / of;
+        let start = turn.max(i128::from(*at) * 1_000).max(free);
+        free = start + micros(gap);
+        *at = i64::try_from(start / 1_000).unwrap_or(i64::MAX);
     }
 }
 
@@ -222,9 +225,9 @@ mod tests {
     #[test]
     fn charms_are_spread_over_the_interval_the_oldest_first() {
         let mut due = [(0, 1), (-500, 2), (100_000, 3), (0, 4)];
-        smear(&mut due, 0, MINUTE, 4, Duration::ZERO);
+        smear(&mut due, 0, MINUTE, 4, Duration::ZERO, Duration::ZERO);
         assert_eq!(due, [(0, 2), (15_000, 1), (30_000, 4), (100_000, 3)]);
-        smear(&mut due[..2], 0, MINUTE, 2, Duration::from_secs(7));
+        smear(&mut due[..2], 0, MINUTE, 2, Duration::from_secs(7), Duration::ZERO);
         assert_eq!(due[..2], [(7_000, 2), (37_000, 1)]);
     }
 
@@ -287,16 +290,19 @@ mod tests {
         }
 
         #[test]
-        fn smearing_starts_no_charm_early_and_none_later_than_an_interval(
+        fn smearing_starts_no_charm_early_none_later_than_an_interval_and_none_together(
             offsets in proptest::collection::vec(-100_000_i64..60_000, 1..200), more in 0_usize..100,
         ) {
             let mut due: Vec<(i64, u32)> = offsets.iter().copied().zip(0..).collect();
             let of = due.len() + more;
-            smear(&mut due, 1_000, MINUTE, of, Duration::ZERO);
+            let gap = MINUTE.mul_f64(0.8) / u32::try_from(of).unwrap();
+            smear(&mut due, 1_000, MINUTE, of, Duration::ZERO, gap);
             for (at, slot) in &due {
                 let wanted = offsets[*slot as usize];
-                prop_assert!(*at >= wanted && *at >= 1_000 && *at <= wanted.max(1_000 + 60_000));
+                prop_assert!(*at >= wanted && *at >= 1_000 && *at <= (wanted + 48_000).max(1_000 + 60_000));
             }
+            let gap = i64::try_from(gap.as_millis()).unwrap();
+            prop_assert!(due.windows(2).all(|pair| pair[1].0 - pair[0].0 >= gap));
             // In any window, no more are started than the long-run rate allows, of those that were overdue.
             let overdue = offsets.iter().filter(|at| **at <= 1_000).count();
             let mut starts: Vec<i64> = due.iter().map(|(at, _)| *at).collect();

@@ -233,6 +233,28 @@ async fn charms_that_are_enabled_while_they_are_polled_are_spread_after_a_stall_
     service.stop().await;
 }
 
+/// As after `run --once`, or with a longer interval than the one before: nothing but the start itself spreads them.
+#[tokio::test(start_paused = true)]
+async fn charms_that_were_polled_together_before_a_start_are_spread_by_it() {
+    for with_component in [false, true] {
+        let world = World::new();
+        let charms = register(&world);
+        for charm in &charms {
+            let now = world.wall();
+            world.state().registrations.get_mut(charm).unwrap().last_run = now;
+        }
+        let gmail = Component::new("gmail", &charms.iter().collect::<Vec<_>>());
+        let components: Vec<Arc<dyn Integration>> = if with_component { vec![gmail] } else { vec![] };
+        let service = world.start_with(&Store::new(), components, world.options());
+        seconds(300).await;
+        let most = most_in_a_second(&world, 0.0);
+        assert!(most <= MOST, "{with_component}: {most} polls within a second");
+        let (fewest, _) = polls(&world, &charms, 0, 121);
+        assert!(fewest >= 1, "{with_component}: one was not polled within an interval of its time");
+        service.stop().await;
+    }
+}
+
 /// How many polls there are in a second in the long run of charms with these intervals.
 fn steady_rate(intervals: impl IntoIterator<Item = u64>) -> f64 {
     intervals.into_iter().map(|seconds| Duration::from_secs(seconds).as_secs_f64().recip()).sum()

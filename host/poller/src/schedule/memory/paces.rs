@@ -8,43 +8,49 @@
 //! long-term rate: the sum of 1/interval, for any mix of intervals. Polls that are in time count towards that rate,
 //! and never wait. Where nothing stood still, nothing waits.
 //!
-//! Charms of one integration that have about the same interval are a *class*, and each class keeps to 1.2 times its own
-//! long-term rate as well. Charms with long intervals still wait when the others are in time again. With one rate for
-//! all, these few would get all that is left of it, and would come together again and again.
+//! Charms of one integration and interval are a *class*, and each class keeps to 1.2 times its own long-term rate as
+//! well. Charms with long intervals still wait when the others are in time again: with one rate for all, these few would
+//! get all that is left of it, and would come together again and again. Those whose interval few others have are a class
+//! with those that have about the same interval.
 //!
 //! Those that wait come in the order of their [stamps](super::stamps). So no class is squeezed into a part of its
 //! interval, and each charm has its turn within its interval: all charms of a class together need five sixths of one.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::time::Duration;
 
 use super::slots::{GroupId, Slot};
 use super::stamps::{Kind, LONGEST_GAP, Stamp, Stamps, micros};
 
 /// The rate of all polls, or of a class, up to which late ones start, as a part of the long-term rate.
-const PACE: f64 = 1.2;
+pub(super) const PACE: f64 = 1.2;
 /// The smallest part of the rate of all that is left to a class. A few charms among many need not wait for each other
 /// either: however close they come, the others hardly notice.
 const SMALLEST_PART: f64 = 0.01;
+/// With fewer charms of one interval than this, it does not matter how close they come.
+const MANY: u32 = 10;
 /// Late polls make up for this part of an interval of polls in time, at most.
 const MOST_DEBT: i64 = 20;
 /// Turns that were not used in the last moments may be used now: the loop does not look at every moment.
 const CREDIT: Duration = Duration::from_millis(50);
 
-/// The charms of one integration that have about the same interval: they differ by less than an eighth.
+/// Charms that keep to a rate of their own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct ClassKey {
-    group: GroupId,
-    band: u64,
+enum ClassKey {
+    /// Those of one kind, if they are so many that others notice when they come close. Others of about the same interval
+    /// would only hide how close they are: the next time, these come at another moment.
+    Kind(Kind),
+    /// Those of small kinds of one integration whose intervals differ by less than an eighth.
+    Band { group: GroupId, band: u64 },
 }
 
 impl ClassKey {
-    fn of(Kind { group, interval }: Kind) -> Self {
+    fn band(Kind { group, interval }: Kind) -> Self {
         // The four highest bits of the interval, and how many more it has.
         let ms = u64::try_from(interval.as_millis()).unwrap_or(u64::MAX);
         let more = (u64::BITS - ms.leading_zeros()).saturating_sub(4);
-        Self { group, band: u64::from(more) * 16 + (ms >> more) }
+        Self::Band { group, band: u64::from(more) * 16 + (ms >> more) }
     }
 }
 
@@ -53,6 +59,8 @@ impl ClassKey {
 pub(super) struct Paces {
     all: Pace,
     classes: BTreeMap<ClassKey, Class>,
+    /// The kinds that are classes of their own.
+    large: BTreeSet<Kind>,
     /// The reading of the registrations after which charms were counted.
     counted: Option<u32>,
     /// How many charms wait in all classes, or a few that do not any more.
@@ -152,14 +160,19 @@ impl Paces {
         self.stamps.forget(slot);
         let interval = micros(kind.interval);
         self.all.started(interval, now);
-        if let Some(class) = self.classes.get_mut(&ClassKey::of(kind)) {
+        let class = self.class(kind);
+        if let Some(class) = self.classes.get_mut(&class) {
             class.pace.started(interval, now);
         }
     }
 
+    fn class(&self, kind: Kind) -> ClassKey {
+        if self.large.contains(&kind) { ClassKey::Kind(kind) } else { ClassKey::band(kind) }
+    }
+
     /// Whether a late charm may start; if not, it waits for its turn.
     pub(super) fn admits(&mut self, slot: Slot, due: i64, kind: Kind, now: i64) -> bool {
-        let key = ClassKey::of(kind);
+        let key = self.class(kind);
         let is_open = self.all.is_open(now) && self.classes.get(&key).is_none_or(|class| class.pace.is_open(now));
         if is_open && self.held == 0 {
             return true;
@@ -225,12 +238,15 @@ impl Paces {
     pub(super) fn recount(&mut self, counts: &BTreeMap<Kind, u32>, reading: u32) {
         self.counted = Some(reading);
         self.stamps.recount(counts);
+        let rate = |(kind, count): (&Kind, &u32)| f64::from(*count) / kind.interval.as_secs_f64();
+        let all: f64 = counts.iter().map(rate).sum();
+        let is_large = |count: &(&Kind, &u32)| *count.1 >= MANY && rate(*count) >= SMALLEST_PART * all;
+        self.large = counts.iter().filter(is_large).map(|(kind, _)| *kind).collect();
         let mut rates: BTreeMap<ClassKey, f64> = BTreeMap::new();
-        for (kind, count) in counts {
-            *rates.entry(ClassKey::of(*kind)).or_default() += f64::from(*count) / kind.interval.as_secs_f64();
+        for count in counts {
+            *rates.entry(self.class(*count.0)).or_default() += rate(count);
         }
         self.classes.retain(|class, waiting| rates.contains_key(class) || !waiting.held.is_empty());
-        let all: f64 = rates.values().sum();
         let gap = Duration::try_from_secs_f64((PACE * all).recip()).unwrap_or(LONGEST_GAP).min(LONGEST_GAP);
         self.all.gap = micros(gap).max(1);
         for (class, rate) in rates {
@@ -242,5 +258,28 @@ impl Paces {
     /// Charms have other intervals now.
     pub(super) fn are_outdated(&mut self) {
         self.counted = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Released at the pace of both, they would come together with the others in one of the next intervals.
+    #[test]
+    fn charms_of_one_interval_keep_their_own_pace_beside_many_with_about_the_same() {
+        let kind = |seconds| Kind { group: 0, interval: Duration::from_secs(seconds) };
+        let mut paces = Paces::default();
+        paces.recount(&BTreeMap::from([(kind(200), 400), (kind(205), 4_100)]), 1);
+        for slot in 0..100 {
+            assert_eq!(paces.admits(slot, 0, kind(200), 0), slot == 0, "{slot}");
+            if slot == 0 {
+                paces.started(slot, kind(200), 0);
+            }
+        }
+        // Two in a second in the long run.
+        let releases = (0..60).map(|second| paces.release(second * 1_000_000, |_, _| true).len());
+        let most = releases.max().unwrap();
+        assert!(most <= 3, "{most} within a second");
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tracing::info;
 
+use super::paces::PACE;
 use super::slots::{Beat, Entry, GroupId, Phase, Slot};
 use super::stamps::LONGEST_GAP;
 use super::state::MemorySchedule;
@@ -49,6 +50,9 @@ impl MemorySchedule {
         };
         let rate: f64 = classes.iter().map(in_a_second).sum();
         let density = (rate * LONGEST_GAP.as_secs_f64()).min(1.0);
+        // Those whose last polls were made together keep the pace of all that is late.
+        let of_all: f64 = self.active_intervals().map(|interval| interval.as_secs_f64().recip()).sum();
+        let closest = (of_all * LONGEST_GAP.as_secs_f64()).min(PACE.recip());
         for (number, (window, mut class)) in classes.into_iter().enumerate() {
             if once {
                 for (at, _) in &mut class {
@@ -57,7 +61,8 @@ impl MemorySchedule {
             } else {
                 let count = in_all(&window, &class);
                 let gap = window / u32::try_from(count).unwrap_or(u32::MAX);
-                policy::smear(&mut class, now, window, count, gap.mul_f64(density * policy::part(number)));
+                let first = gap.mul_f64(density * policy::part(number));
+                policy::smear(&mut class, now, window, count, first, gap.mul_f64(closest));
             }
             for (at, slot) in class {
                 let is_disabled = self.slots.get(slot).is_some_and(|entry| entry.phase == Phase::Disabled);
@@ -67,6 +72,10 @@ impl MemorySchedule {
                 }
             }
         }
+    }
+
+    fn active_intervals(&self) -> impl Iterator<Item = Duration> {
+        self.slots.iter().filter(|(_, entry)| entry.is_active()).map(|(_, entry)| self.interval(entry))
     }
 
     /// At the start: charms whose time to be enabled again passed while the loop did not run.
