@@ -6,6 +6,7 @@
 mod claim;
 mod due_queue;
 mod early;
+mod forgotten;
 mod interner;
 mod lease;
 mod leases;

@@ -8,6 +8,7 @@ use bg_identity::IntegrationId;
 use tokio::time::Instant;
 
 use super::due_queue::DueQueue;
+use super::forgotten::Forgotten;
 use super::leases::Leases;
 use super::list::List;
 use super::outages::Outages;
@@ -42,6 +43,7 @@ pub struct MemorySchedule {
     /// Charms whose cause may just have been fixed, and which have no time yet.
     pub(super) hurried: Vec<Slot>,
     pub(super) wakes: Wakes,
+    pub(super) forgotten: Forgotten,
     pub(super) outages: Outages,
     /// How often registrations were read.
     pub(super) readings: u32,
@@ -102,6 +104,7 @@ impl MemorySchedule {
             latest_start: UnixMillis::NEVER,
             hurried: Vec::new(),
             wakes: Wakes::default(),
+            forgotten: Forgotten::default(),
             outages: Outages::default(),
             readings: 0,
             paces: Paces::default(),
