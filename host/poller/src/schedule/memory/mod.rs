@@ -7,6 +7,7 @@ mod claim;
 mod due_queue;
 mod early;
 mod forgotten;
+mod gone;
 mod interner;
 mod lease;
 mod leases;

@@ -65,6 +65,12 @@ impl MemorySchedule {
             }
         }
         for charm in removed {
+            if self.slots.slot(charm).is_none() {
+                // It came and went before the loop heard of it.
+                for group in self.groups.iter_mut().filter(|group| group.has_component) {
+                    group.gone.note(charm.clone());
+                }
+            }
             self.forget_charm(charm);
         }
         for (group, added) in (0..).zip(added) {
@@ -416,6 +422,7 @@ impl MemorySchedule {
         }
         self.unqueue(slot);
         self.no_longer_early(slot);
+        self.note_gone(slot);
         let Some(entry) = self.slots.get_mut(slot) else { return };
         self.ready.leave(entry.lane);
         entry.lane = self.ready.join(group, entry.space());
@@ -435,10 +442,20 @@ impl MemorySchedule {
             entry.removed = true;
             return;
         }
+        self.note_gone(slot);
         self.note_forgotten(slot);
         if let Some((charm, lane)) = self.slots.remove(slot) {
             self.ready.leave(lane);
             self.notes.forget(charm);
+        }
+    }
+
+    /// A charm leaves its group.
+    fn note_gone(&mut self, slot: Slot) {
+        if let Some(entry) = self.slots.get(slot)
+            && let Some(group) = self.groups.get_mut(entry.group as usize).filter(|group| group.has_component)
+        {
+            group.gone.note(self.slots.charm(entry));
         }
     }
 

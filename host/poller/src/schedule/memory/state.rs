@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use super::due_queue::DueQueue;
 use super::forgotten::Forgotten;
+use super::gone::Gone;
 use super::leases::Leases;
 use super::list::List;
 use super::outages::Outages;
@@ -63,6 +64,8 @@ pub(super) struct Group {
     pub(super) paused: bool,
     pub(super) interval: Duration,
     pub(super) list: List,
+    /// The charms that have gone from it since the last call of `fetch-charms` started.
+    pub(super) gone: Gone,
     /// The latest time that was written as the one since when one of its charms is owed a poll.
     pub(super) owed_written: UnixMillis,
     pub(super) slow: SlowCharms,
@@ -83,6 +86,7 @@ impl MemorySchedule {
             paused: false,
             interval: id.map_or(options.interval, |id| options.interval_of(id)),
             list: List::default(),
+            gone: Gone::default(),
             owed_written: UnixMillis::NEVER,
             slow: SlowCharms::default(),
         };
