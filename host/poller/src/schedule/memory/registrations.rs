@@ -107,6 +107,12 @@ impl MemorySchedule {
         for charm in self.only.iter().flatten().filter(|charm| self.slots.slot(charm).is_none()) {
             warn!(target: "poller", "Charm {charm} is to be polled, but is not registered; to register it: bg-wasm-host register {charm}");
         }
+        for charm in self.only.iter().flatten() {
+            let entry = self.slots.slot(charm).and_then(|slot| self.slots.get(slot));
+            if entry.is_some_and(|entry| !entry.is_active()) {
+                warn!(target: "poller", "Charm {charm} is to be polled, but is disabled, so it is not; to enable it: bg-wasm-host enable {charm}");
+            }
+        }
         let (registrations, enabled) = (self.slots.len(), self.count_active(None, usize::MAX));
         let interval = self.options.interval;
         info!(
