@@ -12,7 +12,7 @@ use bg_test_support::{Finished, RawAnswer, RawServer, TestHost};
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
-use crate::common::{SOON, deploy, fixture, host, register};
+use crate::common::{SOON, component, deploy, fixture, host, register};
 use crate::failing::{GROW, LOOP, PERMANENT, TABLE, TRAP};
 use crate::guest::guest;
 
@@ -812,4 +812,82 @@ fn a_service_without_access_to_the_system_space_waits_for_it() {
     service.wait_for_line(|line| line.contains("The list of registrations can be read now"), SOON).unwrap();
     service.terminate().unwrap().success().unwrap();
     server.terminate().unwrap().success().unwrap();
+}
+
+/// What the token service answers to the renewal of a token that a server has refused, and the cause of that.
+const RENEWALS: &[(&str, &str, &str, &str)] = &[
+    ("invalid-grant", "400 Bad Request", r#"{"error": "invalid_grant"}"#, "sign-in-ended"),
+    ("invalid-client", "401 Unauthorized", r#"{"error": "invalid_client"}"#, "wrong-client"),
+    ("busy", "429 Too Many Requests", r#"{"error": "slow down"}"#, "token-service-busy"),
+    ("fails", "503 Service Unavailable", "", "token-service-fails"),
+    ("silent", "400 Bad Request", r#"{"error": "Failed to refresh token"}"#, "token-service-silent"),
+    // It has no refresh token.
+    ("", "200 OK", "", "sign-in-missing"),
+];
+
+/// The clock says that the tokens are good, so that nothing renews them before a component uses them.
+#[test]
+fn a_token_that_a_server_refuses_has_the_cause_for_which_it_cannot_be_renewed() {
+    let host = host();
+    let tokens = RawServer::start(|request| {
+        let asked: Value = serde_json::from_slice(request.body()).unwrap_or_default();
+        let of = RENEWALS.iter().find(|(case, ..)| asked["refreshToken"] == *case);
+        let (_, status, body, _) = of.unwrap_or_else(|| panic!("{asked}"));
+        RawAnswer::new(status, "Content-Type: application/json\r\n", *body)
+    })
+    .unwrap();
+    let accounts = RawServer::start(|_| RawAnswer::new("401 Unauthorized", "", "x")).unwrap();
+    let [tokens_at, accounts_at] = [&tokens, &accounts].map(|server| format!("http://{}", server.address()));
+    let charms: Vec<String> = RENEWALS
+        .iter()
+        .map(|(case, ..)| {
+            let inputs = json!({"auth": {"token": "old-token", "refreshToken": case}});
+            let charm = deploy(&host, &fixture("gmail.tsx"), &format!("space-{case}"), &inputs);
+            register(&host, &charm, "news");
+            charm
+        })
+        .collect();
+    let (set, refresh) = (format!("news.api-base-url={accounts_at}"), format!("{tokens_at}/refresh"));
+    let component = component("news");
+    let run = ONCE.iter().copied().chain([
+        "--component",
+        &component,
+        "--set",
+        &set,
+        "--grant",
+        "requested",
+        "--allow-private",
+        &accounts_at,
+        "--allow-private",
+        &tokens_at,
+        "--oauth-refresh-url",
+        &refresh,
+        "--limit",
+        "is-valid-charm-time=30s",
+    ]);
+    let log = host.command(run).unwrap().failure().unwrap().stderr;
+    let listed = printed(&host, &["list", "--json"]);
+    for ((case, _, _, name), charm) in RENEWALS.iter().zip(&charms) {
+        let cause = Cause::of_name(name).unwrap();
+        let fix = cause.advice().replace("CHARM", charm);
+        let all = listed.as_array().unwrap();
+        let of = all.iter().find(|one| charm.ends_with(one["charmId"].as_str().unwrap())).unwrap();
+        let seen = (&of["lastCause"], &of["lastBlame"], &of["fix"]);
+        assert_eq!(seen, (&json!(name), &json!(cause.blame().as_str()), &json!(fix)), "{case}: {of}");
+        let status = of["status"].as_str().unwrap();
+        assert!(status.contains("answered 401 Unauthorized, and the token cannot be renewed: "), "{case}: {of}");
+        let waits = cause.blame() != bg_poller::Blame::Upstream;
+        assert_eq!((&of["state"], &of["disabledAt"]), (&json!(if waits { "waiting" } else { "failing" }), &json!(0)));
+        // Of polls that something keeps from an answer, one a minute is logged.
+        if waits {
+            let line = line_about(&log, &format!("Charm {charm} failed: ")).unwrap();
+            assert_eq!((&line["cause"], &line["fix"]), (&json!(name), &json!(fix)), "{case}: {line}");
+        }
+        let renewal = format!("The OAuth token of {charm} was refused by a server, and cannot be renewed: ");
+        let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let said: Vec<Value> =
+            lines.filter(|line| line["message"].as_str().is_some_and(|text| text.contains(&renewal))).collect();
+        let [line] = &said[..] else { panic!("{case}: {said:?}") };
+        assert_eq!((&line["cause"], &line["fix"]), (&json!(name), &json!(fix)), "{case}: {line}");
+    }
 }

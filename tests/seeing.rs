@@ -4,6 +4,7 @@
 use std::process::Command;
 use std::time::Instant;
 
+use bg_poller::Cause;
 use bg_test_support::{Browser, Running, TestHost, available, request};
 use serde_json::{Value, json};
 
@@ -40,8 +41,10 @@ fn wait_for_state(host: &TestHost, integration: &str, state: &str) -> Value {
 
 /// An address that a service says it listens on.
 fn address(service: &mut Running) -> std::net::SocketAddr {
-    let line = service.wait_for_line(|line| line.starts_with("The admin page: http://"), SOON).unwrap();
-    line.trim_start_matches("The admin page: http://").split('/').next().unwrap().parse().unwrap()
+    const BEFORE: &str = "listening on http://";
+    let line = service.wait_for_line(|line| line.contains(BEFORE), SOON).unwrap();
+    let (_, address) = line.split_once(BEFORE).unwrap();
+    address.split(['"', '/', ' ']).next().unwrap().parse().unwrap_or_else(|error| panic!("{error}: {line}"))
 }
 
 fn get(at: std::net::SocketAddr, path: &str) -> String {
@@ -263,6 +266,73 @@ fn on_a_narrow_screen_and_on_a_wide_one_nothing_is_out_of_sight() {
     }
     drop(browser);
     service.terminate().unwrap().success().unwrap();
+}
+
+/// What the log says of integrations, as warnings.
+fn warnings(service: &Running) -> Vec<Value> {
+    let lines = service.lines();
+    let lines = lines.iter().filter_map(|line| serde_json::from_str::<Value>(&line.text).ok());
+    lines.filter(|line| line["integration"].is_string() && line["level"] == "WARN").collect()
+}
+
+#[test]
+fn what_the_log_advises_about_an_integration_is_what_every_other_place_advises() {
+    let host = host().env("BG_WASM_HOST_LOGIN_TOKEN", TOKEN);
+    let (mut args, _) = three(&host);
+    let moody = deploy(&host, &fixture("counter.tsx"), "moody", &json!({}));
+    register(&host, &moody, "moody");
+    args.extend(["--component".to_owned(), guest(&host, "moody", &[&moody], None, TEMPORARY)]);
+    args.extend(["--listen", "127.0.0.1:0", "--log-format", "json"].map(str::to_owned));
+    let mut service = host.spawn(&args).unwrap();
+    let at = address(&mut service);
+    // What is last logged of each, in the state that it keeps.
+    let last = [
+        ("broken", "paused", "The integration broken is paused for "),
+        ("moody", "failing", "is-valid-charm of the integration moody fails"),
+        ("gmail", "degraded", "The integration gmail is degraded: all "),
+    ];
+    for (name, state, message) in last {
+        wait_for_state(&host, name, state);
+        let is_logged = |line: &str| line.contains(message);
+        if !service.lines().iter().any(|line| is_logged(&line.text)) {
+            service.wait_for_line(is_logged, SOON).unwrap();
+        }
+    }
+    let warnings = warnings(&service);
+    for line in &warnings {
+        assert!(line["fix"].as_str().is_some_and(|fix| !fix.is_empty()), "no fix: {line}");
+        if line["outcome"].is_string() {
+            let cause = Cause::of_name(line["cause"].as_str().unwrap()).unwrap();
+            assert_eq!(line["blame"], cause.blame().as_str(), "{line}");
+        }
+    }
+    let status = printed(&host, &["status", "--json"]);
+    let doctor = host.command(["doctor"]).unwrap().stdout;
+    for (name, _, message) in last {
+        let of = |line: &&Value| line["message"].as_str().is_some_and(|text| text.contains(message));
+        let line = warnings.iter().rfind(of).unwrap();
+        let all = status["integrations"].as_array().unwrap();
+        let shown = all.iter().find(|one| one["integration"] == name).unwrap();
+        let fix = shown["fix"].as_str().unwrap();
+        assert_eq!((&line["fix"], &line["cause"]), (&shown["fix"], &shown["health"]["failure"]["cause"]), "{line}");
+        assert!(doctor.lines().any(|row| row.contains(fix)), "{fix}: {doctor}");
+        let page = get(at, &format!("/admin/integrations/{name}"));
+        assert!(unescaped(&page).contains(&format!("to fix it: <bdi>{fix}</bdi>")), "{fix}: {page}");
+    }
+    // A charm whose component fails has the same cause and the same advice.
+    let registrations: Value = serde_json::from_str(&get(at, "/api/v1/registrations?fixes=true")).unwrap();
+    let all = registrations["registrations"].as_array().unwrap();
+    let of = all.iter().find(|one| one["integration"] == "moody").unwrap();
+    let line = warnings.iter().rfind(|line| line["integration"] == "moody").unwrap();
+    assert_eq!((&of["lastCause"], &of["fix"]), (&line["cause"], &line["fix"]), "{of}");
+    service.terminate().unwrap().success().unwrap();
+}
+
+/// The text of HTML whose texts are escaped.
+fn unescaped(html: &str) -> String {
+    let named = [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&amp;", "&")];
+    let coded = [("&#60;", "<"), ("&#62;", ">"), ("&#34;", "\""), ("&#39;", "'"), ("&#x27;", "'"), ("&#38;", "&")];
+    named.iter().chain(&coded).fold(html.to_owned(), |text, (code, sign)| text.replace(code, sign))
 }
 
 #[test]

@@ -8,4 +8,5 @@ mod local;
 
 pub use bg_store::{Needed, Quotas, Reach, Tenancy};
 pub use bg_store_sqlite::{BackupError, KeyError, OpenError, SqlitePollStore, backup, check_database, is_unused};
+pub use bg_transpile::MAX_SOURCES;
 pub use local::{CredentialOrigins, Handlers, LocalHandle, LocalOptions, LocalRuntime, RUNS_KEPT, TRANSPILATIONS};

@@ -97,7 +97,7 @@ const ABUSES: &[Abuse] = &[
     Abuse {
         what: "a derived cell that throws",
         body: "",
-        made: "const d = derive(written, (written) => { if (written !== 'nothing') throw new Error('derived'); });",
+        made: "const d = derive(written, (written) => { if (written.get() !== 'nothing') throw new Error('derived'); });",
         kind: HandlerFailed,
         message: "Error: derived",
     },

@@ -31,8 +31,8 @@ use clap::{Parser, Subcommand};
 use crate::limits;
 use crate::units::parse_duration;
 pub(crate) use charm::{
-    AclArgs, AclGrant, CharmCommand, DeleteArgs, DeployArgs, EventArgs, LogsArgs, SetArgs, SourceArgs, TestArgs,
-    TriggerArgs,
+    AclArgs, AclGrant, CharmCommand, CheckArgs, DeleteArgs, DeployArgs, EventArgs, LogsArgs, SetArgs, SourceArgs,
+    TestArgs, TriggerArgs,
 };
 pub(crate) use common::{Common, JsonArg, LogFormat};
 pub(crate) use egress::{EgressCheckArgs, EgressCommand};
@@ -242,7 +242,7 @@ impl Command {
         match self {
             Self::Trigger(_) | Self::Charm(CharmCommand::Trigger(_) | CharmCommand::Deploy(_)) => Some("trace"),
             // The command prints them itself.
-            Self::Charm(CharmCommand::Test(_)) => Some("off"),
+            Self::Charm(CharmCommand::Test(_) | CharmCommand::Check(_)) => Some("off"),
             _ => None,
         }
     }

@@ -10,7 +10,7 @@ use bg_charm_api::wire::{AskedView, IntegrationView};
 use bg_egress::{ClientOptions, Gate, HttpLimits, Owner};
 use bg_identity::IntegrationId;
 use bg_manifest::{About, AskedHttp, EffectiveGrant, Manifest, OperatorGrant, Withheld, effective, granted_as_asked};
-use bg_poller::{CharmRuntime, Integration, IntegrationState, UnixMillis};
+use bg_poller::{Cause, CharmRuntime, Integration, IntegrationState, UnixMillis};
 use bg_sandbox::{
     CharmCredentials, ComponentInfo, IntegrationComponent, IntegrationSetup, LoadedComponent, Origin, Registrations,
     Sandbox, World,
@@ -166,7 +166,7 @@ pub(crate) async fn load(
         }
         for withheld in &plan.withheld {
             tracing::warn!(
-                integration = %plan.id(),
+                integration = %plan.id(), cause = Cause::NotGranted.as_str(), fix = bg_poller::allowing(&withheld.option),
                 "{} asks for HTTP that is not granted: {}; to grant it: {}",
                 plan.id(),
                 withheld.asked.grant,
@@ -256,7 +256,8 @@ pub(crate) async fn load_changed(
     (plan.granted, plan.withheld) = (granted, withheld);
     for grant in more.iter().map(|more| &more.grant).chain(plan.withheld.iter().map(|withheld| &withheld.asked.grant)) {
         tracing::warn!(
-            integration = %integration.id,
+            integration = %integration.id, cause = Cause::NotGranted.as_str(),
+            fix = "restart the service, with the option that grants it, if you want to allow it",
             "{} asks for more than the previous version; restart the service to grant it: {grant}", integration.id
         );
     }

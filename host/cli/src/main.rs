@@ -6,6 +6,7 @@ mod config;
 mod confine;
 mod connect;
 mod damaged;
+mod degraded;
 mod health;
 mod integrations;
 mod layout;

@@ -222,7 +222,7 @@ impl Reloader {
                 }
                 Ok(None) => {}
                 Err(error) => tracing::warn!(
-                    integration = %id,
+                    integration = %id, fix = "replace the file with one that can be used; the service loads it by itself",
                     "{path} has changed, but the new version is not used, and the loaded one keeps running: {error:#}"
                 ),
             }

@@ -16,6 +16,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
+use crate::degraded::Degraded;
 use crate::services;
 
 /// Limits of one report, so that it stays below the size that a server accepts.
@@ -122,8 +123,8 @@ impl Charms {
     }
 }
 
-/// Keeps how the integrations of this process are doing where commands look, until `ended`. `is_part`: this process polls a
-/// part of what a service does, and what is known of the others stays.
+/// Keeps how the integrations of this process are doing where commands look, until `ended`. `is_part`: this process
+/// polls a part of what a service does, and what is known of the others stays.
 pub(crate) async fn keep_health(
     store: SqlitePollStore,
     polling: Arc<Polling>,
@@ -133,9 +134,11 @@ pub(crate) async fn keep_health(
 ) {
     let before = if is_part { store.health().await.unwrap_or_default() } else { KeptHealth::default() };
     let mut kept: Option<KeptHealth> = None;
+    let mut degraded = Degraded::default();
     loop {
         let at = UnixMillis::now();
-        let integrations = polling.report(&activity).iter().map(|report| report.health(at)).collect();
+        let integrations: Vec<_> = polling.report(&activity).iter().map(|report| report.health(at)).collect();
+        degraded.log(&integrations);
         let (process, ended_now) = (Some(std::process::id()), ended.is_cancelled());
         let now = KeptHealth { at, process, ended: ended_now, integrations, ..KeptHealth::default() };
         let now = now.with_others_of(&before);

@@ -10,7 +10,7 @@ use tokio::time::timeout;
 
 use crate::charm::RequestCharm;
 use crate::client::Inner;
-use crate::credential::{CredentialError, CredentialSource};
+use crate::credential::{CredentialError, CredentialSource, NotRenewed};
 use crate::error::{EgressError, Rule, Wait};
 use crate::target::Target;
 
@@ -88,22 +88,15 @@ impl Credential<'_> {
         })
     }
 
-    /// Fetches a replacement for a token that the server refused, waiting at most `within`. `None` if there is none:
-    /// then the server's own answer is more exact than ours.
-    pub(crate) async fn renewed(&self, refused: &Bearer, within: Duration) -> Option<Bearer> {
+    /// Fetches a replacement for a token that the server refused, waiting at most `within`. `None` if there is none, and
+    /// no reason either: then all that is known is the server's own answer.
+    pub(crate) async fn renewed(&self, refused: &Bearer, within: Duration) -> Result<Option<Bearer>, NotRenewed> {
         let owner = &self.gate.granted.owner;
         let renewal = self.source.renewed(owner, self.charm, self.path, &refused.secret);
-        let problem = match timeout(within, renewal).await {
-            Ok(Ok(renewed)) => return renewed.and_then(Bearer::new),
-            Ok(Err(error)) => error.to_string(),
-            Err(_) => format!("it took longer than {within:?}"),
-        };
-        tracing::warn!(
-            target: "egress", %owner, charm = self.charm.to_string(),
-            "{} refused the token of {}, which cannot be renewed: {problem}",
-            self.target.origin(),
-            self.charm,
-        );
-        None
+        match timeout(within, renewal).await {
+            Ok(Ok(renewed)) => Ok(renewed.and_then(Bearer::new)),
+            Ok(Err(error)) => Err(NotRenewed(error)),
+            Err(_) => Err(NotRenewed(CredentialError::failed(format!("a new token took longer than {within:?}")))),
+        }
     }
 }

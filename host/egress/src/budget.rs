@@ -1,7 +1,7 @@
 //! The HTTP budget of one call.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
 use std::time::Duration;
 
 use bg_identity::CharmRef;
@@ -131,6 +131,37 @@ impl CallBudget {
         // The semaphores are never closed, so this is a timeout.
         let what = if has_own.load(Ordering::Relaxed) { Wait::SharedPermit } else { Wait::Permit };
         Err(EgressError::Timeout { what, after: until - started })
+    }
+}
+
+/// How far the gate is with a request that has this as an extension. Clones share it.
+#[derive(Clone, Debug, Default)]
+pub struct Progress(Arc<AtomicU8>);
+
+/// What a request waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// For its permits: others have them.
+    Permit,
+    /// For its own body.
+    Body,
+    /// For its server, and for what its server needs: a name, a credential, a connection.
+    Server,
+}
+
+impl Progress {
+    /// Its stage.
+    pub fn stage(&self) -> Stage {
+        match self.0.load(Ordering::Relaxed) {
+            0 => Stage::Permit,
+            1 => Stage::Body,
+            _ => Stage::Server,
+        }
+    }
+
+    /// It is at that stage now.
+    pub fn reach(&self, stage: Stage) {
+        self.0.store(stage as u8, Ordering::Relaxed);
     }
 }
 

@@ -1,5 +1,8 @@
 //! Credentials, which guests use but never see.
 
+use std::error::Error;
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use bg_identity::Secret;
 use bg_manifest::CredentialPath;
@@ -7,7 +10,7 @@ use bg_manifest::CredentialPath;
 use crate::{Owner, RequestCharm};
 
 /// Why a credential is not available. Contains no part of one.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum CredentialError {
     /// The guest named a charm that it may not act for, or something that is not a charm.
     #[error("{charm} is not a charm of {owner}")]
@@ -17,16 +20,26 @@ pub enum CredentialError {
         /// Who named it.
         owner: Owner,
     },
-    /// The charm has no such secret, or its authorization has ended for good.
+    /// There is nothing that could be sent as a token.
     #[error("{0}")]
     Missing(String),
-    /// The operator's configuration does not allow it: the client of the token service, or access to the space.
+    /// The source failed. The gate does not know how sources fail: the error is passed on, as whoever made the source
+    /// knows it.
     #[error("{0}")]
-    Refused(String),
-    /// The charm runtime, or the token service, could not be reached; a later attempt may succeed.
-    #[error("{0}")]
-    Unavailable(String),
+    Failed(Arc<dyn Error + Send + Sync>),
 }
+
+impl CredentialError {
+    /// An error of a source.
+    pub fn failed(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::Failed(error.into().into())
+    }
+}
+
+/// Why there is no new token in place of the one that a server refused. It is among the extensions of that server's
+/// answer, which says less: only that it did not accept the old one.
+#[derive(Clone, Debug)]
+pub struct NotRenewed(pub CredentialError);
 
 /// Where credentials come from.
 #[async_trait]

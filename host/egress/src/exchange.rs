@@ -14,10 +14,11 @@ use tokio::time::{Instant, timeout};
 use crate::audit::Audit;
 use crate::bearer::Bearer;
 use crate::body::{Copied, RequestBody, ResponseBody, Times};
-use crate::budget::{CallBudget, Permit};
+use crate::budget::{CallBudget, Permit, Progress, Stage};
 use crate::charm::RequestCharm;
 use crate::client::{HttpClient, Inner};
 use crate::connect::ConnectionState;
+use crate::credential::NotRenewed;
 use crate::error::{BoxError, EgressError, Rule, Wait};
 use crate::grants::Admitted;
 use crate::limits::{HttpLimits, RequestOptions};
@@ -35,16 +36,20 @@ pub(crate) struct Exchanged {
     origin: String,
     times: Times,
     permit: Permit,
+    not_renewed: Option<NotRenewed>,
 }
 
 impl Exchanged {
     pub(crate) fn finish(self, audit: Audit, limits: &HttpLimits) -> Result<http::Response<ResponseBody>, EgressError> {
-        let Self { status, version, headers, body, origin, times, permit } = self;
+        let Self { status, version, headers, body, origin, times, permit, not_renewed } = self;
         let body = ResponseBody::new(body, audit, origin, limits.clone(), times, permit)?;
         let mut response = http::Response::new(body);
         *response.status_mut() = status;
         *response.version_mut() = version;
         *response.headers_mut() = headers;
+        if let Some(not_renewed) = not_renewed {
+            response.extensions_mut().insert(not_renewed);
+        }
         Ok(response)
     }
 }
@@ -91,6 +96,10 @@ impl Inner {
         audit.decided(decision, rule, option);
 
         let permit = budget.permit(&self.permits, &self.limits).await?;
+        let progress = parts.extensions.get::<Progress>();
+        if let Some(progress) = progress {
+            progress.reach(Stage::Body);
+        }
         let started = Instant::now();
         let deadline = budget.deadline().min(started + self.limits.request_time);
         let time = Time { started, deadline, options };
@@ -100,6 +109,9 @@ impl Inner {
         } else {
             body.gathered().await.map_err(|error| failure::of_request_body(&error))?
         };
+        if let Some(progress) = progress {
+            progress.reach(Stage::Server);
+        }
         let mut headers = checked.headers;
         headers::complete(&mut headers, &parts.method, body.size_hint().exact(), checked.length);
 
@@ -110,6 +122,7 @@ impl Inner {
         };
         let http = if is_named { &self.http } else { &self.http_closing };
         let dispatch = Dispatch { http, method: parts.method, headers, target: &target, addresses, time };
+        let mut not_renewed = None;
         let response = match credential {
             None => self.send(&dispatch, None, body, audit).await?.0,
             Some(credential) => {
@@ -117,10 +130,15 @@ impl Inner {
                 audit.with_credential();
                 let (response, copy) = self.send(&dispatch, Some(&bearer), body, audit).await?;
                 // A refused request had no effect, so it may be sent once more.
-                if response.status() == StatusCode::UNAUTHORIZED
-                    && let Some(body) = copy.as_ref().and_then(Copied::whole)
-                    && let Some(bearer) = credential.renewed(&bearer, time.within(None)).await
-                {
+                let again = copy.as_ref().filter(|_| response.status() == StatusCode::UNAUTHORIZED);
+                let mut renewed = None;
+                if let Some(body) = again.and_then(Copied::whole) {
+                    match credential.renewed(&bearer, time.within(None)).await {
+                        Ok(bearer) => renewed = bearer.map(|bearer| (bearer, body)),
+                        Err(error) => not_renewed = Some(error),
+                    }
+                }
+                if let Some((bearer, body)) = renewed {
                     audit.resent();
                     self.send(&dispatch, Some(&bearer), RequestBody::whole(body, deadline), audit).await?.0
                 } else {
@@ -143,7 +161,7 @@ impl Inner {
         headers::check_response(&mut parts.headers, &self.limits)?;
         let times = Times { started, deadline, between: options.between_bytes };
         let http::response::Parts { status, version, headers, .. } = parts;
-        Ok(Exchanged { status, version, headers, body, origin, times, permit })
+        Ok(Exchanged { status, version, headers, body, origin, times, permit, not_renewed })
     }
 
     /// Reads a body to its end, and checks that it contains no secret that may not go to the target.

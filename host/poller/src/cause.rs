@@ -129,11 +129,12 @@ causes! {
 
     /// The charm has no token, or none with which a new one could be had.
     SignInMissing "sign-in-missing" Credential =>
-        "sign in on the charm's page; it is then polled at once";
+        "sign in on the charm's page, or set its token (`bg-wasm-host charm set CHARM CELL @FILE`); it is then polled at \
+         once";
     /// The token service says that the authorization has ended.
     SignInEnded "sign-in-ended" Credential =>
-        "sign in again on the charm's page, since its authorization was withdrawn or has ended; it is then polled at \
-         once";
+        "sign in again on the charm's page, or set a new token (`bg-wasm-host charm set CHARM CELL @FILE`), since its \
+         authorization was withdrawn or has ended; it is then polled at once";
     /// A server did not accept the charm's credential.
     Unauthorized "unauthorized" Credential =>
         "sign in again on the charm's page, or set a valid key in it (`bg-wasm-host charm set CHARM CELL @FILE`): the \
@@ -145,26 +146,29 @@ causes! {
 
     /// No grant covers a request.
     NotGranted "not-granted" Configuration =>
-        "allow it with the option that the status names, if you want to, and reload the service (SIGHUP)";
+        "allow it with the option that the status names, if you want to: in its configuration file, then reload the \
+         service (SIGHUP), or restart it with the option";
     /// A request leads to a private, or an otherwise special address.
     PrivateAddress "private-address" Configuration =>
-        "if that server is yours, allow its address with the option that the status names, and reload the service \
-         (SIGHUP); if the status names none, no option allows it";
+        "if that server is yours, allow its address with the option that the status names: in its configuration file, \
+         then reload the service (SIGHUP), or restart it with the option. If the status names none, no option allows it";
     /// A server answered 403.
     Forbidden "forbidden" Configuration =>
         "allow it at the server that the status names: the account may lack the right, or the API be switched off \
-         there. Then `bg-wasm-host enable CHARM` has it polled at once";
+         there. Then `bg-wasm-host enable CHARM` has it polled at once, and `bg-wasm-host enable --integration INTEGRATION` \
+         all charms that wait for the same";
     /// The service may not use the charm, or its space.
     NoAccess "no-access" Configuration =>
         "the owner of the space gives the service access, as the status says; it is then polled at once";
     /// Nobody said where tokens are renewed.
     NoRefreshUrl "no-refresh-url" Configuration =>
-        "say where tokens are renewed with --oauth-refresh-url URL, and reload the service (SIGHUP)";
+        "say where tokens are renewed with --oauth-refresh-url URL: in its configuration file, then reload the service \
+         (SIGHUP), or restart it with the option";
     /// The token service does not accept the OAuth client.
     WrongClient "wrong-client" Configuration =>
         "correct the OAuth client (its ID, its secret, its scopes) where the token service is set up, or \
-         --oauth-refresh-url; then reload the service (SIGHUP)";
-    /// The gate was refused the credential that a grant attaches.
+         --oauth-refresh-url; then reload the service (SIGHUP), or restart it";
+    /// A charm runtime of an earlier version says only that the credential cannot be had.
     CredentialRefused "credential-refused" Configuration =>
         "the service cannot read or renew the credential: give it access, or correct the token service, as the status \
          says";
@@ -264,6 +268,26 @@ impl Cause {
         Self::ALL.iter().copied().find(|cause| cause.as_str() == name)
     }
 
+    /// Whether it is that the gate denied a request, which an option may allow.
+    pub fn is_denial(self) -> bool {
+        matches!(self, Self::NotGranted | Self::PrivateAddress)
+    }
+
+    /// What to do about it, for a charm that is named: where no integration's name is at hand.
+    pub(crate) fn fix_of(self, charm: &CharmRef) -> String {
+        self.advice().replace("CHARM", &charm.to_string())
+    }
+
+    /// What to do about it, for a charm of an integration.
+    pub fn fix(self, charm: &CharmRef, integration: &IntegrationId) -> String {
+        for_charm(self.advice(), charm, integration)
+    }
+
+    /// What to do about it, for an integration whose component failed.
+    pub fn fix_of_component(self, integration: &IntegrationId) -> String {
+        for_integration(self.advice(), integration)
+    }
+
     /// The usual cause of a failed call of a component: the component, unless it lacks something or says that the
     /// failure is temporary.
     pub fn of_component(kind: OutcomeKind) -> Self {
@@ -329,9 +353,24 @@ pub fn advice(kind: OutcomeKind, blame: Option<Blame>, cause: Option<Cause>) -> 
         }
         _ => {
             "do what the status says (a grant, access, room, --oauth-refresh-url, the OAuth client); a grant or an \
-             option counts once the service is reloaded (SIGHUP)"
+             option counts once the service is reloaded (SIGHUP) with it in its configuration file, or restarted"
         }
     })
+}
+
+/// What to do about requests that the gate denied, with the option that allows them.
+pub fn allowing(option: &str) -> String {
+    format!(
+        "allow what was denied, if you want to: {option}, in the configuration file, then reload the service (SIGHUP), \
+         or restart it with the option"
+    )
+}
+
+/// What to do about a charm that was disabled for its failures; `after` is the advice for the last of them.
+pub(crate) fn for_disabled(after: Option<&str>, charm: &CharmRef, integration: &IntegrationId) -> String {
+    let enable = "bg-wasm-host enable CHARM, or wait: it is enabled again after 24 hours";
+    let first = after.map(|advice| format!(". First, {advice}")).unwrap_or_default();
+    for_charm(&format!("{enable}{first}"), charm, integration)
 }
 
 /// The advice for a charm of an integration.
@@ -342,7 +381,7 @@ pub(crate) fn for_charm(advice: &str, charm: &CharmRef, integration: &Integratio
 
 /// The advice for an integration whose component fails: a failure of it has a reason, and no status.
 pub(crate) fn for_integration(advice: &str, integration: &IntegrationId) -> String {
-    advice.replace("INTEGRATION", integration.as_str()).replace("status names", "reason names")
+    advice.replace("INTEGRATION", integration.as_str()).replace("the status ", "the reason ")
 }
 
 impl fmt::Display for Cause {
@@ -424,14 +463,5 @@ mod tests {
                 kind.usual_blame().filter(|_| Cause::of_handler(kind).is_some())
             );
         }
-    }
-
-    #[test]
-    fn a_cause_of_a_later_version_is_none() {
-        let outcome =
-            serde_json::json!({"kind": "Denied", "blame": "configuration", "cause": "sunspots", "message": "no"});
-        let outcome: crate::Outcome = serde_json::from_value(outcome).unwrap();
-        assert_eq!((outcome.cause, outcome.blame), (None, Some(Blame::Configuration)));
-        assert!(outcome.advice().is_some());
     }
 }

@@ -28,6 +28,11 @@ impl IntegrationError {
         Self { kind, cause: Cause::of_component(kind), server: None, message: message.into() }
     }
 
+    /// Of a call that panicked, or that took longer than a component may.
+    pub(crate) fn unanswered(problem: String) -> Self {
+        Self::new(OutcomeKind::Trapped, problem)
+    }
+
     /// Who is to blame: the component, unless it lacks something or says that it is temporary.
     pub fn blame(&self) -> Blame {
         self.cause.blame()

@@ -145,7 +145,7 @@ impl Task {
         let Err(error) = self.runtime.refresh_auth(&self.charm).await else { return Ok(()) };
         if life == TokenLife::EndsSoon {
             warn!(
-                target: "poller",
+                target: "poller", cause = error.cause().as_str(), fix = error.cause().fix_of(&self.charm),
                 "The OAuth token of {} ends within a minute and cannot be renewed: {}",
                 self.charm,
                 one_line(&error.to_string())

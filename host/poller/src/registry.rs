@@ -11,7 +11,7 @@ use tracing::{error, info, warn};
 
 use crate::guard::guarded;
 use crate::report::one_line;
-use crate::{CharmRef, CharmRuntime, Limit, Registration, RegistrationChanges, RuntimeError};
+use crate::{Cause, CharmRef, CharmRuntime, Limit, Registration, RegistrationChanges, RuntimeError};
 
 /// Reading the list of 100,000 registrations over a network takes seconds; what takes longer than this is not coming.
 const LIST_LIMIT: Duration = Duration::from_mins(1);
@@ -41,7 +41,7 @@ pub(crate) enum News {
     /// Those that have changed, as they are now, and the charms that have none any more. The runtime is there.
     Changed(Vec<Registration>, Vec<CharmRef>),
     /// The runtime is not there.
-    Unavailable(String),
+    Unavailable(Cause, String),
     /// The runtime is there, but lets nobody read its registrations at the moment.
     Refused,
 }
@@ -163,9 +163,9 @@ pub(crate) async fn watch(runtime: Arc<dyn CharmRuntime>, probe: Arc<Notify>, ne
         let RegistrationChanges { revision, registrations, removed } = loop {
             match read(&*runtime, since).await {
                 Ok(answer) => break answer,
-                Err(RuntimeError::Unavailable { message: problem, .. }) => {
+                Err(RuntimeError::Unavailable { cause, message, .. }) => {
                     (was_away, since) = (true, None);
-                    if news.send(News::Unavailable(problem)).await.is_err() {
+                    if news.send(News::Unavailable(cause, message)).await.is_err() {
                         return;
                     }
                     sleep(retry).await;

@@ -3,10 +3,11 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use tracing::{info, warn};
+use bg_identity::IntegrationId;
+use tracing::{error, info, warn};
 
 pub(crate) use crate::message::one_line;
-use crate::{Blame, Cause, Consequence, OutcomeKind, PollEvent, Summary, cause};
+use crate::{Blame, Cause, Consequence, IntegrationError, OutcomeKind, PollEvent, Summary, cause};
 
 /// Logs one ended poll: one line with all of it. The space and the charm's ID are fields for programs; people find them
 /// in the message.
@@ -21,6 +22,7 @@ pub(crate) fn poll(event: &PollEvent, next_in: Option<Duration>) {
         );
         return;
     }
+    let (blame, cause) = (outcome.blame().map(Blame::as_str), outcome.cause.map(Cause::as_str));
     let waits = match outcome.consequence() {
         Consequence::Waits => "; it waits until that is fixed, which counts against nobody",
         _ => "",
@@ -29,16 +31,41 @@ pub(crate) fn poll(event: &PollEvent, next_in: Option<Duration>) {
     warn!(
         target: "poller", space = %charm.space, charm_id = %charm.charm, %integration, stream = event.stream, ms, late_ms,
         outcome = %outcome.kind, stack = outcome.stack.as_deref().map(one_line), failures, next_in,
-        blame = outcome.blame().map(Blame::as_str), cause = outcome.cause.map(Cause::as_str),
-        fix = outcome.advice().map(|advice| cause::for_charm(advice, charm, integration)),
+        blame, cause, fix = outcome.advice().map(|advice| cause::for_charm(advice, charm, integration)),
         "Charm {charm} failed: {}{waits}", one_line(&outcome.to_string())
     );
     if event.disabled {
         warn!(
-            target: "poller", %integration, failures,
-            "Charm {charm} is disabled after {failures} failed polls in a row, for 24 hours; to enable it again: bg-wasm-host enable {charm}"
+            target: "poller", %integration, failures, blame, cause,
+            fix = cause::for_disabled(outcome.advice(), charm, integration),
+            "Charm {charm} is disabled after {failures} failed polls in a row, for 24 hours; to enable it again: \
+             bg-wasm-host enable {charm}"
         );
     }
+}
+
+/// Logs that a component fails, with what it leads to, and with the advice that is shown of its integration as well.
+/// `paused` is for how long it is not called.
+pub(crate) fn component(
+    integration: &IntegrationId,
+    (kind, cause): (OutcomeKind, Cause),
+    paused: Option<Duration>,
+    message: &str,
+) {
+    warn!(
+        target: "poller", %integration, outcome = %kind, paused_s = paused.map(|wait| wait.as_secs()),
+        blame = cause.blame().as_str(), cause = cause.as_str(), fix = cause.fix_of_component(integration),
+        "{message}"
+    );
+}
+
+/// Logs that a component could not be initialized.
+pub(crate) fn uninitialized(integration: &IntegrationId, error: &IntegrationError) {
+    error!(
+        target: "poller", %integration, outcome = %error.kind,
+        blame = error.blame().as_str(), cause = error.cause.as_str(), fix = error.cause.fix_of_component(integration),
+        "The integration {integration} could not be initialized: {}", one_line(&error.to_string())
+    );
 }
 
 /// Logs the totals, under their own target: an operator with thousands of polls a second may want these alone.

@@ -79,6 +79,11 @@ impl RuntimeError {
         matches!(self, Self::Unavailable { .. })
     }
 
+    /// What exactly was the cause.
+    pub fn cause(&self) -> Cause {
+        self.verdict().1
+    }
+
     /// The outcome of a poll that ends with it, and its cause.
     pub(crate) fn verdict(&self) -> (OutcomeKind, Cause) {
         match self {

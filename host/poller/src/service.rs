@@ -16,10 +16,12 @@ use crate::guard::guarded;
 use crate::messages::{Changes, PollRequest, Replacement};
 use crate::outbox::{Notes, Outbox};
 use crate::registry::{self, News};
-use crate::report::{self, one_line};
+use crate::report;
 use crate::schedule::Schedule;
 use crate::schedule::memory::MemorySchedule;
-use crate::{CharmRuntime, Integration, PollState, PollStore, PollerOptions, RuntimeError, StoreError, Summary};
+use crate::{
+    CharmRuntime, Integration, IntegrationError, PollState, PollStore, PollerOptions, RuntimeError, StoreError, Summary,
+};
 
 /// Initializing an integration takes 30 s at most by its own limit.
 const INITIALIZE_LIMIT: Duration = Duration::from_mins(1);
@@ -142,15 +144,10 @@ impl Poller {
     async fn initialize(&self) {
         join_all(self.integrations.iter().map(|integration| async {
             let id = integration.id();
-            match guarded(integration.initialize(), INITIALIZE_LIMIT).await {
-                Ok(Ok(())) => info!(target: "poller", integration = %id, "The integration {id} is initialized"),
-                Ok(Err(problem)) => error!(
-                    target: "poller", integration = %id, outcome = %problem.kind,
-                    "The integration {id} could not be initialized: {}", one_line(&problem.to_string())
-                ),
-                Err(problem) => {
-                    error!(target: "poller", integration = %id, "The integration {id} could not be initialized: {problem}");
-                }
+            let answer = guarded(integration.initialize(), INITIALIZE_LIMIT).await;
+            match answer.unwrap_or_else(|problem| Err(IntegrationError::unanswered(problem))) {
+                Ok(()) => info!(target: "poller", integration = %id, "The integration {id} is initialized"),
+                Err(error) => report::uninitialized(id, &error),
             }
         }))
         .await;

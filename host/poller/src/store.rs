@@ -8,7 +8,7 @@ use bg_identity::IntegrationId;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{CharmRef, Outcome, UnixMillis};
+use crate::{Cause, CharmRef, Outcome, UnixMillis};
 
 /// What the poll loop remembers of one charm.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -124,6 +124,16 @@ pub enum StateError {
     /// The store failed.
     #[error("the integration's state is unavailable: {0}")]
     Unavailable(String),
+}
+
+impl StateError {
+    /// The cause, for what is shown of the integration.
+    pub fn cause(&self) -> Cause {
+        match self {
+            Self::TooLarge(_) => Cause::ComponentLimit,
+            Self::Unavailable(_) => Cause::StorageFails,
+        }
+    }
 }
 
 /// How much one integration may keep. As the contract with guests has them (`wit/integration.wit`).

@@ -105,10 +105,12 @@ impl<W: Send + 'static> Call<W> {
         log.finish();
         let memory = end.as_ref().ok().map(|(store, _)| store.data().store_limits.memory());
         let too_late = || {
-            // The gate gives up a request at the very time that the call ends. A guest that learns of that first may
-            // compute at its end, although it has waited all the time.
-            let waits = effort.is_waiting() || effort.has_waited(time, Instant::now());
-            CallFailure::timeout(name, time, failures.waits_for().filter(|_| waits), &effort)
+            // The gate gives up a request at the very time that the call ends, and a careful guest a little before. A
+            // guest that learns of that may compute at its end, although it has waited all the time.
+            let has_waited = effort.has_waited(time, Instant::now());
+            let awaited = failures.waits_for().filter(|_| has_waited || effort.is_waiting());
+            let awaited = awaited.or_else(|| failures.waited_for(time));
+            CallFailure::timeout(name, time, awaited, &effort)
         };
         let result = match end {
             Ok((store, Ok(Ok(value)))) => Ok((value, store.into_data())),

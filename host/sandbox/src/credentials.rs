@@ -8,11 +8,12 @@ use async_trait::async_trait;
 use bg_egress::{CredentialError, CredentialSource, Owner, RequestCharm};
 use bg_identity::Secret;
 use bg_manifest::CredentialPath;
-use bg_poller::{Blame, CharmRef, CharmRuntime, RuntimeError, TokenLife, UnixMillis};
+use bg_poller::{CharmRef, CharmRuntime, RuntimeError, TokenLife, UnixMillis};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use crate::registrations::Registrations;
+use crate::text;
 
 /// The credential that a charm runtime renews: the one that Common Tools' OAuth button fills.
 const OAUTH_TOKEN: [&str; 2] = ["auth", "token"];
@@ -45,6 +46,8 @@ struct Token {
     fresh_until: Option<Instant>,
     /// Until when it is not renewed again.
     paused_until: Option<Instant>,
+    /// Why the last renewal failed, if it did.
+    failed: Option<Arc<RuntimeError>>,
 }
 
 impl Token {
@@ -69,7 +72,7 @@ impl CharmCredentials {
 
     /// The charm that a request is for, if it belongs to the integration.
     async fn own(&self, owner: &Owner, charm: &RequestCharm) -> Result<CharmRef, CredentialError> {
-        let own = self.registrations.recent().await.map_err(|error| no_credential(&error))?;
+        let own = self.registrations.recent().await.map_err(CredentialError::failed)?;
         // Each integration has its own client and source; another owner would be a wiring mistake.
         let is_its = *owner == Owner::Integration(self.registrations.id().clone());
         let named = charm.charm().filter(|named| is_its && own.contains(named));
@@ -81,7 +84,7 @@ impl CharmCredentials {
             RuntimeError::NotFound(_) => {
                 CredentialError::NotItsCharm { charm: charm.to_string(), owner: owner.clone() }
             }
-            error => no_credential(&error),
+            error => CredentialError::failed(error),
         })
     }
 
@@ -111,16 +114,11 @@ impl CharmCredentials {
         }
         let view = self.runtime().open(charm).await?;
         let mut life = TokenLife::of(&*view, UnixMillis::now()).await?;
-        if matches!(life, TokenLife::EndsSoon | TokenLife::Ended) && !token.is_paused() {
-            token.paused_until = Some(Instant::now() + RENEWAL_PAUSE);
-            match self.runtime().refresh_auth(charm).await {
-                Ok(()) => life = TokenLife::of(&*view, UnixMillis::now()).await?,
-                Err(error) => tracing::warn!(
-                    target: "egress", integration = %self.registrations.id(), %charm,
-                    "The OAuth token of {charm} ends soon, or has ended, and cannot be renewed: {}",
-                    crate::text::one_line(&error.to_string(), 1024)
-                ),
-            }
+        if matches!(life, TokenLife::EndsSoon | TokenLife::Ended)
+            && !token.is_paused()
+            && self.renew(charm, &mut token, "ends soon, or has ended,").await.is_ok()
+        {
+            life = TokenLife::of(&*view, UnixMillis::now()).await?;
         }
         token.fresh_until = match life {
             TokenLife::Fresh(time) => Instant::now().checked_add(time),
@@ -128,6 +126,23 @@ impl CharmCredentials {
             TokenLife::EndsSoon | TokenLife::Ended => token.paused_until,
         };
         Ok(())
+    }
+
+    /// Renews a charm's token, which then is not renewed again for a while. Why that fails is logged, and remembered for
+    /// all requests that want a new token meanwhile.
+    async fn renew(&self, charm: &CharmRef, token: &mut Token, why: &str) -> Result<(), Arc<RuntimeError>> {
+        token.paused_until = Some(Instant::now() + RENEWAL_PAUSE);
+        let renewed = self.runtime().refresh_auth(charm).await.map_err(Arc::new);
+        token.failed = renewed.as_ref().err().cloned();
+        if let Err(error) = &renewed {
+            let cause = error.cause();
+            tracing::warn!(
+                target: "egress", integration = %self.registrations.id(), %charm, cause = cause.as_str(),
+                fix = cause.fix(charm, self.registrations.id()),
+                "The OAuth token of {charm} {why} and cannot be renewed: {}", text::one_line(&error.to_string(), 1024)
+            );
+        }
+        renewed
     }
 }
 
@@ -166,24 +181,21 @@ impl CredentialSource for CharmCredentials {
             return Ok(Some(now));
         }
         if token.is_paused() {
-            return Ok(None);
+            return token.failed.clone().map_or(Ok(None), |error| Err(CredentialError::Failed(error)));
         }
-        token.paused_until = Some(Instant::now() + RENEWAL_PAUSE);
         token.fresh_until = None;
-        match self.runtime().refresh_auth(&charm).await {
-            Ok(()) => Ok(Some(self.secret(owner, &charm, path).await?)),
-            Err(error) => Err(no_credential(&error)),
-        }
+        self.renew(&charm, &mut token, "was refused by a server,")
+            .await
+            .map_err(|error| CredentialError::Failed(error))?;
+        Ok(Some(self.secret(owner, &charm, path).await?))
     }
 }
 
-/// Why there is no credential. The runtime's message names the charm and the path, never the secret.
-fn no_credential(error: &RuntimeError) -> CredentialError {
-    let text = error.to_string();
+/// The error of the charm runtime because of which there is no credential. It names the charm and the path, never the
+/// secret.
+pub(crate) fn of_runtime(error: &CredentialError) -> Option<&RuntimeError> {
     match error {
-        RuntimeError::Unavailable { .. } => CredentialError::Unavailable(text),
-        RuntimeError::Authorization { .. } => CredentialError::Refused(text),
-        RuntimeError::Unmet { cause, .. } if cause.blame() == Blame::Configuration => CredentialError::Refused(text),
-        _ => CredentialError::Missing(text),
+        CredentialError::Failed(error) => error.downcast_ref(),
+        CredentialError::NotItsCharm { .. } | CredentialError::Missing(_) => None,
     }
 }

@@ -1,5 +1,6 @@
 //! Why a call failed, as an [`OutcomeKind`].
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bg_identity::units::Seconds;
@@ -63,8 +64,8 @@ pub(crate) struct Refusal {
     pub(crate) cause: Cause,
     /// What was refused or failed, and why.
     pub(crate) text: String,
-    /// The status of the answer, if there was one.
-    pub(crate) status: Option<StatusCode>,
+    /// The host that answered, and the status, if there was an answer.
+    pub(crate) answered: Option<(Arc<str>, StatusCode)>,
     /// The server, if others may wait for it as well.
     pub(crate) server: Option<FailedServer>,
 }
@@ -72,11 +73,27 @@ pub(crate) struct Refusal {
 impl Refusal {
     /// The outcome of a call that ends because of it.
     pub(crate) fn kind(&self) -> OutcomeKind {
-        match self.cause.blame() {
-            Blame::Upstream | Blame::Service => OutcomeKind::Unavailable,
+        match (self.cause, self.cause.blame()) {
+            (_, Blame::Upstream | Blame::Service | Blame::Runtime)
+            | (Cause::CharmBusy | Cause::CharmSlow | Cause::SpaceDamaged, _) => OutcomeKind::Unavailable,
+            (Cause::Damaged, _) => OutcomeKind::Invalid,
             _ => OutcomeKind::Denied,
         }
     }
+}
+
+/// What a call waits for that has sent a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Awaited {
+    /// For that server's answer, or the rest of it.
+    Server {
+        /// Its name, for people.
+        host: String,
+        /// It, if others may wait for it as well.
+        server: Option<FailedServer>,
+    },
+    /// For the gate to have room: other calls send too many.
+    Room,
 }
 
 /// How the requests of a call are related to the error that its guest returned.
@@ -114,23 +131,24 @@ impl CallFailure {
         Self { kind: OutcomeKind::LimitExceeded, message, stack: None, ..self }
     }
 
-    /// The call took longer than `limit`: its own fault, unless it waits for that host's answer, or got no processor.
-    pub(crate) fn timeout(
-        function: &str,
-        limit: Duration,
-        waits_for: Option<(String, Option<FailedServer>)>,
-        effort: &Effort,
-    ) -> Self {
+    /// The call took longer than `limit`: its own fault, unless it waits for something, or got no processor.
+    pub(crate) fn timeout(function: &str, limit: Duration, waits_for: Option<Awaited>, effort: &Effort) -> Self {
         let text = format!("{function} took longer than {}", Seconds(limit));
-        if let Some((host, server)) = waits_for {
-            let text = format!("{text}, and {host} had not answered its request in full");
-            return Self { cause: Some(Cause::ComponentWaited), server, ..Self::new(OutcomeKind::Timeout, text) };
+        match waits_for {
+            Some(Awaited::Server { host, server }) => {
+                let text = format!("{text}, and {host} had not answered its request in full");
+                Self { cause: Some(Cause::ComponentWaited), server, ..Self::new(OutcomeKind::Timeout, text) }
+            }
+            Some(Awaited::Room) => {
+                let text = format!("{text}, and there had been no room for its request");
+                Self { cause: Some(Cause::NoRoomForRequest), ..Self::new(OutcomeKind::Unavailable, text) }
+            }
+            None if effort.was_starved(limit, Instant::now()) => {
+                let text = format!("{text}, and had a processor for {} ms of it", effort.computed().as_millis());
+                Self { cause: Some(Cause::NoProcessor), ..Self::new(OutcomeKind::Unavailable, text) }
+            }
+            None => Self::new(OutcomeKind::Timeout, text),
         }
-        if effort.was_starved(limit, Instant::now()) {
-            let text = format!("{text}, and had a processor for {} ms of it", effort.computed().as_millis());
-            return Self { cause: Some(Cause::NoProcessor), ..Self::new(OutcomeKind::Unavailable, text) };
-        }
-        Self::new(OutcomeKind::Timeout, text)
     }
 
     /// The guest returned an error. If it comes from a request of this call, the same party is to blame for both.
@@ -143,8 +161,11 @@ impl CallFailure {
         match explanation {
             Explanation::None => {}
             Explanation::Cause(refusal) => {
-                // Most errors say the status themselves.
-                if refusal.status.is_none_or(|status| !message.contains(status.as_str())) {
+                // The error may say the same: which server it was, and its status.
+                let says = |(host, status): &(Arc<str>, StatusCode)| {
+                    message.contains(&**host) && message.contains(status.as_str())
+                };
+                if !refusal.answered.as_ref().is_some_and(says) {
                     message = format!("{message} ({})", refusal.text);
                 }
                 if kind == OutcomeKind::HandlerFailed {
@@ -228,7 +249,7 @@ impl From<CallFailure> for IntegrationError {
         let cause = match cause {
             None => Cause::of_component(kind),
             // A request breaks a rule for all guests: the component chose to send it.
-            Some(cause) if cause.blame() == Blame::Charm => Cause::ComponentNeverAllowed,
+            Some(Cause::NeverAllowed) => Cause::ComponentNeverAllowed,
             Some(cause) => cause,
         };
         Self { kind, cause, server, message }
@@ -272,7 +293,7 @@ mod tests {
         let refused = Refusal {
             cause: Cause::NotGranted,
             text: "GET https://a.example/ is not granted".into(),
-            status: None,
+            answered: None,
             server: None,
         };
         let failure = CallFailure::guest(guest_error(), Explanation::Cause(refused.clone()), &[]);
@@ -285,9 +306,28 @@ mod tests {
     }
 
     #[test]
+    fn an_outcome_names_the_server_and_its_status_once() {
+        for (message, appended) in
+            [("status 403", true), ("a.example does not want it", true), ("a.example says 403", false)]
+        {
+            let refused = Refusal {
+                cause: Cause::Forbidden,
+                text: "a.example answered 403 Forbidden".into(),
+                answered: Some(("a.example".into(), StatusCode::FORBIDDEN)),
+                server: None,
+            };
+            let error = GuestError { message: message.into(), ..guest_error() };
+            let failure = CallFailure::guest(error, Explanation::Cause(refused), &[]);
+            let expected =
+                if appended { format!("{message} (a.example answered 403 Forbidden)") } else { message.into() };
+            assert_eq!(failure.message, expected);
+        }
+    }
+
+    #[test]
     fn a_temporary_error_stays_temporary() {
         let error = GuestError { kind: OutcomeKind::Unavailable, ..guest_error() };
-        let refused = Refusal { cause: Cause::NotGranted, text: "not granted".into(), status: None, server: None };
+        let refused = Refusal { cause: Cause::NotGranted, text: "not granted".into(), answered: None, server: None };
         let failure = CallFailure::guest(error, Explanation::Cause(refused), &[]);
         // It still waits for the grant.
         assert_eq!((failure.kind, failure.cause), (OutcomeKind::Unavailable, Some(Cause::NotGranted)));

@@ -34,6 +34,9 @@ const MAX_FRAMES: usize = 2 * MAX_CALLS;
 /// The module that charms import from, and its name in stacks, where it is left out.
 pub(crate) const MODULE: &str = "commontools";
 
+/// What is in each program that asks whether two things are the same: then it is noted where values come from.
+const COMPARING: [&str; 6] = ["equals", "equalLinks", "addUnique", ".remove(", ".remove?", ".removeAll"];
+
 /// The files in `js/`, as the body of one function. It is a block, in which a name that two files declare is an error;
 /// in a function the later one would replace the other.
 const RUNTIME: &str = concat!(
@@ -42,6 +45,8 @@ const RUNTIME: &str = concat!(
     include_str!("js/documents.js"),
     include_str!("js/links.js"),
     include_str!("js/cells.js"),
+    include_str!("js/views.js"),
+    include_str!("js/equality.js"),
     include_str!("js/secrets.js"),
     include_str!("js/derive.js"),
     include_str!("js/pages.js"),
@@ -62,6 +67,10 @@ const RUNTIME: &str = concat!(
     include_str!("js/web/locale.js"),
     include_str!("js/web/dates.js"),
     "}\n",
+    include_str!("js/people.js"),
+    include_str!("js/wishes.js"),
+    include_str!("js/tests.js"),
+    include_str!("js/texts.js"),
     include_str!("js/patterns.js"),
     "}})"
 );
@@ -258,6 +267,9 @@ impl Engine {
 
     fn parse(&mut self, file: &str, module: &str) -> JsResult<Module> {
         self.jobs.tasks.loaded(module);
+        if COMPARING.iter().any(|word| module.contains(word)) {
+            self.call("noteComparisons", &[])?;
+        }
         let source = Source::from_bytes(without_map(module)).with_path(Path::new(file));
         Module::parse(source, None, &mut self.context)
     }

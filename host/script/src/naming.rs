@@ -24,7 +24,24 @@ pub(crate) fn named(message: &str, module: &str, line: u32, column: u32) -> Opti
     // A call is where its arguments begin, or where its name does.
     let name = chars[at..].iter().take_while(|char| is_name(**char)).count();
     let call = Some(at + name).filter(|call| chars.get(*call) == Some(&'('));
+    // What the engine's own function was called with, in which it found a fault.
+    let whole = || {
+        let call = call?;
+        let start = beginning(&chars, call);
+        let start = if chars[..start].ends_with(&['n', 'e', 'w', ' ']) { start - 4 } else { start };
+        Some(written(&chars[start..=closing(&chars, call)].iter().collect::<String>()))
+    };
     match error {
+        // Its own functions have no places: the place is that of the call.
+        "cannot convert null or undefined to Object" => {
+            Some(format!("TypeError: Cannot convert undefined or null to object: {}", whole()?))
+        }
+        _ if error.ends_with("allbackfn is not callable") || error.ends_with("callback function is not callable") => {
+            Some(format!("TypeError: the callback is not a function: {}", whole()?))
+        }
+        "The comparison function must be either a function or undefined" => {
+            Some(format!("TypeError: {error}: {}", whole()?))
+        }
         // A function of the engine's, which has no place of its own.
         "cannot convert 'null' or 'undefined' to object" if call == Some(at) => {
             let start = beginning(&chars, at);
@@ -54,9 +71,9 @@ pub(crate) fn named(message: &str, module: &str, line: u32, column: u32) -> Opti
             Some(format!("TypeError: Cannot read properties of {nothing} (reading '{name}'): {object} is {nothing}"))
         }
         "not a callable function" => {
-            let call = call?;
-            let callee: String = chars[beginning(&chars, call)..call].iter().collect();
-            let callee = written(&callee);
+            // A tag stands before its template.
+            let call = call.or_else(|| Some(at + name).filter(|tag| chars.get(*tag) == Some(&'`')))?;
+            let callee = chained(&chars, beginning(&chars, call), call);
             (!callee.is_empty()).then(|| format!("TypeError: {callee} is not a function"))
         }
         "not a constructor" => {
@@ -162,6 +179,26 @@ fn closing(chars: &[char], open: usize) -> usize {
     chars.len() - 1
 }
 
+/// The expression at a place as its author wrote it. Of a chain, which the transpiler has written as
+/// `(__nil = a) == null ? void 0 : __nil.b`, that is `a?.b`.
+fn chained(chars: &[char], start: usize, end: usize) -> String {
+    const KEPT: &str = "__nil = ";
+    let text = written(&chars[start..end].iter().collect::<String>());
+    let Some(rest) = text.strip_prefix("__nil") else { return text };
+    let before: String = chars[..start].iter().collect();
+    // What is kept for a later part of the chain begins with an earlier one.
+    let before = before.strip_suffix(KEPT).unwrap_or(&before).trim_end_matches('(');
+    let close = before.strip_suffix(" == null ? void 0 : ").and_then(|before| before.chars().count().checked_sub(1));
+    let open = close.filter(|close| chars[*close] == ')').and_then(|close| Some((opening(chars, close)?, close)));
+    let Some((open, close)) = open else { return text };
+    let first = open + 1 + KEPT.len();
+    if first >= close || !chars[open + 1..first].iter().copied().eq(KEPT.chars()) {
+        return text;
+    }
+    let first = chained(chars, first, close);
+    if rest.is_empty() { first } else { format!("{first}?{rest}") }
+}
+
 /// An expression as its author wrote it, without what the transpiler has put in:
 /// `(a.b ?? __none("reading", "c", "a.b", a.b))`, and `((__nil = f()) ?? __none("reading", "c", "f()", __nil))`.
 fn written(expression: &str) -> String {
@@ -191,6 +228,40 @@ fn written(expression: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_function_of_the_engine_was_called_with_is_named_by_its_call() {
+        for (message, module, column, expected) in [
+            ("TypeError: not a callable function", "a(o.y`z`)", 5, "o.y is not a function"),
+            (
+                "TypeError: cannot convert null or undefined to Object",
+                "a(Object.fromEntries(o.n))",
+                21,
+                "Cannot convert undefined or null to object: Object.fromEntries(o.n)",
+            ),
+            (
+                "TypeError: Array.prototype.map: Callbackfn is not callable",
+                "a([1, 2].map(o.n), 3)",
+                13,
+                "the callback is not a function: [1, 2].map(o.n)",
+            ),
+            (
+                "TypeError: Array.prototype.reduce: callback function is not callable",
+                "a(list().reduce(o.n, 0))",
+                16,
+                "the callback is not a function: list().reduce(o.n, 0)",
+            ),
+            (
+                "TypeError: The comparison function must be either a function or undefined",
+                "list.sort(5)",
+                6,
+                "The comparison function must be either a function or undefined: list.sort(5)",
+            ),
+        ] {
+            let named = named(message, module, 1, column);
+            assert_eq!(named.as_deref(), Some(&*format!("TypeError: {expected}")), "{module}");
+        }
+    }
 
     #[test]
     fn what_an_error_is_about_is_named_where_the_place_says_so() {
@@ -223,6 +294,20 @@ mod tests {
                 r#"((__nil = o.y()) ?? __none("reading", "z", "o.y()", __nil)).z(1)"#,
                 62,
                 "o.y().z is not a function",
+            ),
+            (call, "(__nil = o.a) == null ? void 0 : __nil.y(1)", 41, "o.a?.y is not a function"),
+            (call, "(__nil = o) == null ? void 0 : __nil(1)", 37, "o is not a function"),
+            (
+                call,
+                "(__nil = o) == null ? void 0 : (__nil = __nil.a) == null ? void 0 : __nil.y(1)",
+                76,
+                "o?.a?.y is not a function",
+            ),
+            (
+                call,
+                r#"(__nil = (s ?? __none("reading", "a", "s", s)).a) == null ? void 0 : (__nil.b ?? __none("reading", "y", "s.a?.b", __nil.b)).y(1)"#,
+                126,
+                "s.a?.b.y is not a function",
             ),
             (new, "a = new X.Y(1)", 5, "X.Y is not a constructor"),
             (new, r#"a = new (X ?? (__none("reading", "Y", "X", X))).Y(1)"#, 5, "X.Y is not a constructor"),

@@ -6,7 +6,6 @@
 //! and neither waits nor has ended after it, was dropped.
 
 use std::cell::{Cell, OnceCell, RefCell};
-use std::path::Path;
 
 use boa_engine::builtins::function::OrdinaryFunction;
 use boa_engine::job::JobCallback;
@@ -59,7 +58,8 @@ impl Place {
 
     /// Whether the guest itself waits.
     fn is_own(&self) -> bool {
-        matches!(&self.path, SourcePath::Path(path) if &**path == Path::new(MODULE))
+        // As bytes: comparing paths takes them apart, at each `await`.
+        matches!(&self.path, SourcePath::Path(path) if path.as_os_str() == MODULE)
     }
 }
 

@@ -69,7 +69,7 @@ async fn try_register(app: &Arc<App>, request: Request) -> Result<(), Failure> {
     let in_session = source == Source::Own && app.logins.of(headers, Instant::now()).is_some();
     let (caller, body) = if headers.contains_key("signature-input") || headers.contains_key(header::AUTHORIZATION) {
         let signed = Signed::<REGISTRATION_BODY>::from_request(request, app).await?;
-        (signed.caller, signed.body)
+        (signed.caller.clone(), signed.body().clone())
     } else {
         let (parts, body) = request.into_parts();
         let actor = if in_session { Actor::Operator } else { Actor::Anonymous };

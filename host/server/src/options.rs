@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bg_charm_api::TraceContext;
+use bg_charm_runtime::MAX_SOURCES;
 use bg_identity::IntegrationId;
 
 use crate::admission::limits::AdmissionLimits;
@@ -91,15 +92,15 @@ pub(crate) const REGISTRATION_BODY: usize = 64 * 1024;
 /// The largest body of a form.
 pub(crate) const FORM_BODY: usize = 4 * 1024;
 
-/// The largest body of a deployment: a source file and initial values.
-pub(crate) const DEPLOY_BODY: usize = 4 * 1024 * 1024;
+/// The largest body of a deployment: the longest sources as JSON, and initial values.
+pub(crate) const DEPLOY_BODY: usize = 2 * MAX_SOURCES;
 
-/// The largest body of a request that sets a value: as large as that of a deployment.
-pub(crate) const VALUE_BODY: usize = DEPLOY_BODY;
+/// The largest body of a request that sets a value.
+pub(crate) const VALUE_BODY: usize = 4 * 1024 * 1024;
 
 /// The largest report of a poll loop. One integration takes 0.4 MB at most, a failing charm 300 bytes; a loop with more
 /// splits its report.
-pub(crate) const REPORT_BODY: usize = DEPLOY_BODY;
+pub(crate) const REPORT_BODY: usize = 4 * 1024 * 1024;
 
 /// The largest body of any other request that has one.
 pub(crate) const BODY: usize = 1024 * 1024;

@@ -1,6 +1,5 @@
 //! Columns of rows, read so that one that is damaged is named; and the texts of those that hold JSON.
 
-use std::fmt;
 use std::str::FromStr;
 
 use bg_poller::UnixMillis;
@@ -10,25 +9,11 @@ use rusqlite::types::{FromSql, FromSqlError, ValueRef};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::error::BadColumn;
 use super::{Failure, What};
 
 /// What of a damaged value is shown, characters.
 const SHOWN: usize = 40;
-
-/// A column whose value is not what it should be.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct BadColumn {
-    /// Its name, as the statement has it.
-    pub(crate) name: String,
-    /// What it holds instead.
-    pub(crate) problem: String,
-}
-
-impl fmt::Display for BadColumn {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ({})", self.name, self.problem)
-    }
-}
 
 /// Reads columns. Each error is [`What::Column`].
 pub(crate) trait Columns {

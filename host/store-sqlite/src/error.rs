@@ -9,7 +9,6 @@ use rusqlite::ffi::{SQLITE_CONSTRAINT_DATATYPE, SQLITE_IOERR_SHMSIZE};
 use rusqlite::types::FromSqlError;
 
 use super::KeyError;
-use super::column::BadColumn;
 
 /// Why a database cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -117,6 +116,21 @@ pub(crate) enum What {
     Column(BadColumn),
     /// A part of one space.
     OfSpace(String),
+}
+
+/// A column whose value is not what it should be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct BadColumn {
+    /// Its name, as the statement has it.
+    pub(crate) name: String,
+    /// What it holds instead.
+    pub(crate) problem: String,
+}
+
+impl fmt::Display for BadColumn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.name, self.problem)
+    }
 }
 
 impl fmt::Display for What {

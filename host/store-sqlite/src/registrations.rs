@@ -14,7 +14,8 @@ use bg_store::FoundRegistrations;
 use rusqlite::types::{Null, ValueRef};
 use rusqlite::{OptionalExtension as _, Params, Row, ToSql, Transaction};
 
-use super::column::{BadColumn, Columns, said};
+use super::column::{Columns, said};
+use super::error::BadColumn;
 use super::{Failure, What, changes, runs, sound};
 
 /// The columns of [`registration`].

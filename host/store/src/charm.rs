@@ -102,12 +102,12 @@ pub struct SecretText {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BadCell(pub String);
 
-/// Every secret text in these cells.
+/// Every secret text in these cells by which a secret is recognised elsewhere.
 pub fn secret_texts_in(paths: &SecretPaths, texts: &CellTexts) -> Result<Vec<SecretText>, BadCell> {
     let mut secrets = Vec::new();
     for (name, text) in texts.iter().filter(|(name, _)| paths.touches_cell(name)) {
         let document = Document::parse(text).map_err(|_| BadCell(name.clone()))?;
-        let located = paths.located(name, document.into_node()).into_iter();
+        let located = paths.telling(name, document.into_node()).into_iter();
         secrets.extend(located.map(|(path, text)| SecretText { path, text: Secret::new(text) }));
     }
     Ok(secrets)

@@ -26,7 +26,8 @@ pub use charm::{
 pub use rights::{Needed, Right};
 pub use rules::{Excess, LAST_TIME, LINES_KEPT, Room, Rules, Shortage};
 pub use store::{
-    Begun, Cause, CellEdit, CellUpdate, Deployment, Edit, EditError, Editor, Finished, FoundCharm, FoundRegistrations,
-    Holding, IdOf, KnownProgram, Look, Names, Present, Sources, Store, Update,
+    Begun, Cause, CellEdit, CellUpdate, Charms, Deployment, Deploys, Edit, EditError, Editor, Finished, FoundCharm,
+    FoundRegistrations, Holding, IdOf, KnownProgram, Look, Names, Present, Registrations, Sources, Spaces, Store,
+    Update,
 };
 pub use tenancy::{Quotas, Reach, Tenancy};

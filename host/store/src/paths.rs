@@ -8,8 +8,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::document::{data_key, stored_key};
-use crate::secret_names::is_sign_in;
+use crate::secret_names::{is_sign_in, names_secret};
 use crate::secret_rule::{Reached, Rule};
+
+/// How long a word is that is no secret by itself.
+const LONGEST_WORD: usize = 12;
 
 /// What is secret in one charm: what its program declares, by rules for paths that begin with a cell's name,
 /// and what is [secret by its name](crate::secret_names) in every charm.
@@ -89,9 +92,28 @@ impl SecretPaths {
     }
 
     /// Every secret text in a cell, with its path.
-    pub fn located(&self, cell: &str, mut document: Value) -> Vec<(Vec<String>, String)> {
+    pub fn located(&self, cell: &str, document: Value) -> Vec<(Vec<String>, String)> {
+        self.collected(cell, document, |_, _| true)
+    }
+
+    /// The same, without words that are too common to be hidden wherever they occur: parts of a secret, in an item of a
+    /// list, below a key that names no secret, such as the status `confirmed` of a confidential event.
+    pub fn telling(&self, cell: &str, document: Value) -> Vec<(Vec<String>, String)> {
+        self.collected(cell, document, |path, text| {
+            !is_word(text) || !path.iter().any(|key| index(key).is_some()) || path.iter().any(|key| names_secret(key))
+        })
+    }
+
+    /// Every secret text in a cell, and of the parts of a secret those that are `wanted`.
+    fn collected(
+        &self,
+        cell: &str,
+        mut document: Value,
+        wanted: fn(&[String], &str) -> bool,
+    ) -> Vec<(Vec<String>, String)> {
         let mut texts = Vec::new();
-        self.withhold(&[cell.to_owned()], &mut document, &mut Withhold::Collect(&mut texts));
+        let mut how = Withhold::Collect { texts: &mut texts, wanted };
+        self.withhold(&[cell.to_owned()], &mut document, &mut how);
         texts
     }
 
@@ -141,7 +163,7 @@ enum Withhold<'a> {
     LeaveOut,
     Mask(&'a Value),
     Veil(&'a Value),
-    Collect(&'a mut Vec<(Vec<String>, String)>),
+    Collect { texts: &'a mut Vec<(Vec<String>, String)>, wanted: fn(&[String], &str) -> bool },
 }
 
 impl Withhold<'_> {
@@ -154,7 +176,10 @@ impl Withhold<'_> {
                     *secret = mask.clone();
                 }
             }
-            Self::Collect(texts) => collect_texts(secret, path, texts),
+            Self::Collect { texts, .. } if secret.is_string() => {
+                texts.extend(secret.as_str().map(|text| (path.clone(), text.to_owned())));
+            }
+            Self::Collect { texts, wanted } => collect_texts(secret, path, texts, *wanted),
         }
     }
 }
@@ -200,19 +225,36 @@ fn withhold_part(
     path.pop();
 }
 
-fn collect_texts(value: &Value, path: &mut Vec<String>, texts: &mut Vec<(Vec<String>, String)>) {
+fn collect_texts(
+    value: &Value,
+    path: &mut Vec<String>,
+    texts: &mut Vec<(Vec<String>, String)>,
+    wanted: fn(&[String], &str) -> bool,
+) {
+    if let Value::String(text) = value {
+        if wanted(path, text) {
+            texts.push((path.clone(), text.clone()));
+        }
+        return;
+    }
     let mut within = |key: String, part: &Value| {
         path.push(key);
-        collect_texts(part, path, texts);
+        collect_texts(part, path, texts, wanted);
         path.pop();
     };
     match value {
-        Value::String(text) => texts.push((path.clone(), text.clone())),
         Value::Number(number) => texts.push((path.clone(), number.to_string())),
         Value::Array(items) => items.iter().enumerate().for_each(|(at, item)| within(at.to_string(), item)),
         Value::Object(members) => members.iter().for_each(|(key, member)| within(key.clone(), member)),
         _ => {}
     }
+}
+
+/// Whether a text is a short word of plain letters.
+fn is_word(text: &str) -> bool {
+    text.len() <= LONGEST_WORD
+        && text.bytes().all(|byte| byte.is_ascii_alphabetic())
+        && text.bytes().skip(1).all(|byte| byte.is_ascii_lowercase())
 }
 
 #[cfg(test)]
@@ -265,6 +307,27 @@ mod tests {
         assert_eq!(secrets.lookup(&path("key.a"), &json!({"a": 1})), Lookup::Secret);
         assert_eq!(secrets.masked("key", json!({"a": "x"}), &json!("…")), json!("…"));
         assert_eq!(secrets.texts("key", json!({"a": "x", "b": [1, "y"]})), ["x", "1", "y"]);
+    }
+
+    #[test]
+    fn a_word_within_an_item_is_not_looked_for_unless_it_is_marked_itself_or_by_its_name() {
+        let secrets = secrets(&["events", "pins.*", "users.*.pin", "box"]);
+        let telling = |cell: &str, document: Value| -> Vec<String> {
+            secrets.telling(cell, document).into_iter().map(|(_, text)| text).collect()
+        };
+        let event = json!({
+            "status": "confirmed", "calendar": "primary", "kind": "Meeting", "id": "e17abc", "title": "With Ann", "key": "iPhone",
+            "long": "counterintelligence", "password": "sunshine", "apiKey": { "of": "sunset" }, "n": 123_456,
+        });
+        assert_eq!(
+            telling("events", json!([event])),
+            ["sunset", "e17abc", "iPhone", "counterintelligence", "123456", "sunshine", "With Ann"]
+        );
+        // Marked itself, or no item of a list.
+        assert_eq!(telling("pins", json!(["sunshine"])), ["sunshine"]);
+        assert_eq!(telling("users", json!([{ "pin": "sunshine", "name": "ann" }])), ["sunshine"]);
+        assert_eq!(telling("box", json!({ "word": "sunshine" })), ["sunshine"]);
+        assert_eq!(telling("auth", json!({ "token": "sunshine" })), ["sunshine"]);
     }
 
     #[test]

@@ -215,13 +215,9 @@ pub struct Holding {
     pub bytes: u64,
 }
 
-/// Spaces, charms, cells, registrations and runs.
-///
-/// Each operation is one transaction: it checks the rights of the actor, and is kept whole, durably, or not at all. It
-/// runs to its end also if the caller stops waiting. What it kept is seen by every later operation. Data that is
-/// damaged concerns its own charm alone.
+/// Spaces, and who may do what in them. A part of [`Store`].
 #[async_trait]
-pub trait Store: Send + Sync {
+pub trait Spaces: Send + Sync {
     /// Fails unless the actor is allowed that. [`Needed::OwnKey`] is not for a store to say: it passes.
     async fn check(&self, actor: &Actor, needed: &Needed) -> Result<(), RuntimeError>;
 
@@ -242,7 +238,11 @@ pub trait Store: Send + Sync {
 
     /// The spaces that the actor may know of, or the one to which the actor gave that name.
     async fn spaces(&self, actor: &Actor, name: Option<&str>) -> Result<Vec<SpaceSummary>, RuntimeError>;
+}
 
+/// Charms: their cells, their calls and what these leave. A part of [`Store`].
+#[async_trait]
+pub trait Charms: Send + Sync {
     /// The charms of a space, oldest first.
     async fn charms(&self, actor: &Actor, space: &SpaceDid) -> Result<Vec<CharmSummary>, RuntimeError>;
 
@@ -289,6 +289,25 @@ pub trait Store: Send + Sync {
     /// charm were changed since it began.
     async fn keep(&self, finished: Vec<Finished>) -> Vec<Result<Option<Outcome>, RuntimeError>>;
 
+    /// Lines of a charm's log: the first `limit` after a cursor, or the newest; oldest first.
+    async fn logs(
+        &self,
+        actor: &Actor,
+        charm: &CharmRef,
+        after: Option<u64>,
+        limit: usize,
+    ) -> Result<Vec<LogEntry>, RuntimeError>;
+
+    /// The newest runs of a charm, newest first.
+    async fn runs(&self, actor: &Actor, charm: &CharmRef, limit: usize) -> Result<Vec<Run>, RuntimeError>;
+
+    /// The counters of a registered charm.
+    async fn counters(&self, actor: &Actor, charm: &CharmRef) -> Result<Counters, RuntimeError>;
+}
+
+/// Charms as they are deployed, replaced and deleted. A part of [`Store`].
+#[async_trait]
+pub trait Deploys: Send + Sync {
     /// Names a charm that the actor may deploy. `inputs` are its inputs as JSON, if there are any. They may be secret,
     /// so that the ID has a keyed digest of them, from which nothing can be guessed.
     async fn name(
@@ -327,22 +346,11 @@ pub trait Store: Send + Sync {
     /// Deletes a charm with all that belongs to it, for its owner or the service. What it held is not left in the
     /// store's files.
     async fn delete(&self, actor: &Actor, charm: &CharmRef) -> Result<(), RuntimeError>;
+}
 
-    /// Lines of a charm's log: the first `limit` after a cursor, or the newest; oldest first.
-    async fn logs(
-        &self,
-        actor: &Actor,
-        charm: &CharmRef,
-        after: Option<u64>,
-        limit: usize,
-    ) -> Result<Vec<LogEntry>, RuntimeError>;
-
-    /// The newest runs of a charm, newest first.
-    async fn runs(&self, actor: &Actor, charm: &CharmRef, limit: usize) -> Result<Vec<Run>, RuntimeError>;
-
-    /// The counters of a registered charm.
-    async fn counters(&self, actor: &Actor, charm: &CharmRef) -> Result<Counters, RuntimeError>;
-
+/// Registrations, and the runs and states of what is polled. A part of [`Store`].
+#[async_trait]
+pub trait Registrations: Send + Sync {
     /// A number that rises with every change of a registration that is not made by polls.
     async fn revision(&self, actor: &Actor) -> Result<u64, RuntimeError>;
 
@@ -428,7 +436,15 @@ pub trait Store: Send + Sync {
 
     /// Wakes the charms that wait for a fix: the configuration may have it.
     async fn wake_waiting(&self) -> Result<(), RuntimeError>;
+}
 
+/// Spaces, charms, cells, registrations and runs.
+///
+/// Each operation is one transaction: it checks the rights of the actor, and is kept whole, durably, or not at all. It
+/// runs to its end also if the caller stops waiting. What it kept is seen by every later operation. Data that is
+/// damaged concerns its own charm alone.
+#[async_trait]
+pub trait Store: Spaces + Charms + Deploys + Registrations {
     /// Until when signers with fast clocks may have made requests that an earlier process accepted.
     async fn fast_clocks(&self) -> Result<FastClock, RuntimeError>;
 

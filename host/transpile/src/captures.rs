@@ -3,7 +3,7 @@
 //! In a pattern's body, names stand for cells. Within `computed(() => …)`, and in the expressions of a page, they are
 //! to stand for the cells' values: so `computed(() => count + 1)` becomes
 //! `computed([{count}, {}], ({count}) => count + 1)`. A name whose methods of a cell are called there, `count.get()`,
-//! stays a cell: it goes into the second object.
+//! stays a cell: it goes into the second object. So does one of which only events are sent, `list.add.send(…)`.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,27 @@ use oxc::semantic::Scoping;
 use oxc::span::Span;
 
 /// Methods of cells that values don't have, or that mean something else there.
-const METHODS: [&str; 7] = ["equals", "get", "key", "push", "send", "set", "update"];
+const METHODS: [&str; 19] = [
+    "addUnique",
+    "asSchema",
+    "elementById",
+    "equalLinks",
+    "equals",
+    "get",
+    "increment",
+    "key",
+    "mapWithPattern",
+    "push",
+    "remove",
+    "removeAll",
+    "removeByValue",
+    "resolveAsCell",
+    "sample",
+    "send",
+    "set",
+    "sync",
+    "update",
+];
 
 /// Names that a function or an expression is handed, each list in order.
 pub(super) struct Used<'a> {
@@ -37,10 +57,28 @@ impl<'a> Used<'a> {
 pub(super) struct Captures<'s, 'a> {
     scoping: &'s Scoping,
     within: Span,
-    /// Whether each is used as a cell.
-    names: BTreeMap<&'a str, bool>,
+    /// How each is used.
+    names: BTreeMap<&'a str, Uses>,
     /// Whether it waits, which another function around it would break.
     pub(super) waits: bool,
+}
+
+/// How a name is used.
+#[derive(Clone, Copy, Default)]
+struct Uses {
+    /// How often in all.
+    all: usize,
+    /// Whether as a cell.
+    as_cell: bool,
+    /// How often something of it gets an event, `list.add.send(…)`: a stream is one among values, too.
+    sends: usize,
+}
+
+impl Uses {
+    /// Whether it is to stay a cell.
+    fn is_cell(self) -> bool {
+        self.as_cell || self.sends == self.all
+    }
 }
 
 impl<'s, 'a> Captures<'s, 'a> {
@@ -53,11 +91,13 @@ impl<'s, 'a> Captures<'s, 'a> {
 
     /// What is used, if anything is.
     pub(super) fn used(&self) -> Option<Used<'a>> {
-        let list = |cells: bool| self.names.iter().filter(|(_, cell)| **cell == cells).map(|(name, _)| *name).collect();
+        let list = |cells: bool| {
+            self.names.iter().filter(|(_, uses)| uses.is_cell() == cells).map(|(name, _)| *name).collect()
+        };
         (!self.names.is_empty()).then(|| Used { values: list(false), cells: list(true) })
     }
 
-    fn note(&mut self, identifier: &IdentifierReference<'a>, cell: bool) {
+    fn note(&mut self, identifier: &IdentifierReference<'a>, count: impl FnOnce(&mut Uses)) {
         let Some(reference) = identifier.reference_id.get() else { return };
         let reference = self.scoping.get_reference(reference);
         let Some(symbol) = reference.symbol_id().filter(|_| reference.is_value()) else { return };
@@ -67,7 +107,7 @@ impl<'s, 'a> Captures<'s, 'a> {
         {
             return;
         }
-        *self.names.entry(identifier.name.as_str()).or_default() |= cell;
+        count(self.names.entry(identifier.name.as_str()).or_default());
     }
 }
 
@@ -77,7 +117,7 @@ impl<'a> Visit<'a> for Captures<'_, 'a> {
     }
 
     fn visit_identifier_reference(&mut self, identifier: &IdentifierReference<'a>) {
-        self.note(identifier, false);
+        self.note(identifier, |uses| uses.all += 1);
     }
 
     fn visit_call_expression(&mut self, call: &CallExpression<'a>) {
@@ -85,7 +125,8 @@ impl<'a> Visit<'a> for Captures<'_, 'a> {
             && METHODS.contains(&member.property.name.as_str())
             && let Some(root) = root(&member.object)
         {
-            self.note(root, true);
+            let is_send = member.property.name == "send" && !matches!(member.object, Expression::Identifier(_));
+            self.note(root, |uses| if is_send { uses.sends += 1 } else { uses.as_cell = true });
         }
         walk::walk_call_expression(self, call);
     }

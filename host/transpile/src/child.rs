@@ -14,18 +14,39 @@ use serde::{Deserialize, Serialize};
 use super::places::Place;
 use super::{Finding, MAX_SOURCES, Sources, TOO_MUCH_MEMORY, TranspileError, Transpiled, check_sources, transpile_for};
 
-/// Processor time. A charm with all the files that it may have takes half a second.
-const CPU: Duration = Duration::from_secs(3);
-/// The whole of it, on a machine with more to do.
-const TIME: Duration = Duration::from_secs(20);
-/// Memory, the stack among it. The largest charm takes half of what is left beside the stack.
-const MEMORY: usize = 256 * 1024 * 1024;
+const MIB: usize = 1024 * 1024;
+
+/// What a process may take for its sources. It grows with their length, so that a short one that was made to be
+/// expensive costs little. Dense code of 4 MiB takes 1.6 s and 190 MiB beside the stack, half of what it may.
+#[derive(Clone, Copy, Debug)]
+struct Allowance {
+    /// Processor time.
+    cpu: Duration,
+    /// The whole of it, on a machine with more to do.
+    time: Duration,
+    /// Memory, the stack among it.
+    memory: usize,
+}
+
+impl Allowance {
+    /// For that many bytes of sources, each MiB begun.
+    fn of(bytes: usize) -> Self {
+        let mib = bytes.div_ceil(MIB).max(1);
+        let seconds = mib as u64;
+        Self {
+            cpu: Duration::from_secs(2 + seconds),
+            time: Duration::from_secs(15 + 5 * seconds),
+            memory: (192 + 64 * mib) * MIB,
+        }
+    }
+}
+
 /// What nests deeper ends the process, which is reported as such.
-const STACK: usize = 64 * 1024 * 1024;
+const STACK: usize = 64 * MIB;
 /// The sources as JSON, in which a character may take six.
 const INPUT_BYTES: usize = 8 * MAX_SOURCES;
-/// The modules as JSON, with a source map each.
-pub(super) const ANSWER_BYTES: usize = 32 * MAX_SOURCES;
+/// The modules as JSON, with a source map each. Dense code of 4 MiB makes 17 MB of it with its pages.
+pub(super) const ANSWER_BYTES: usize = 32 * MIB;
 
 #[derive(Serialize, Deserialize)]
 struct Task<'t> {
@@ -61,8 +82,9 @@ pub async fn transpile_by(
     let unusable = |error: &dyn std::fmt::Display| ChildFailure::Unusable(error.to_string());
     let input = serde_json::to_vec(&task).map_err(|error| unusable(&error))?;
     drop(task);
-    let limits = ChildLimits { cpu: CPU, memory: MEMORY, input_bytes: INPUT_BYTES };
-    let answer = command.ask(&[], limits, TIME, &input, ANSWER_BYTES).await;
+    let Allowance { cpu, time, memory } = Allowance::of(sources.bytes());
+    let limits = ChildLimits { cpu, memory, input_bytes: INPUT_BYTES };
+    let answer = command.ask(&[], limits, time, &input, ANSWER_BYTES).await;
     let refused = |message: &str| {
         let start = Place { line: 0, column: 0 };
         ChildFailure::Source(TranspileError(vec![Finding::new(file_name, start, message)]))
@@ -90,4 +112,20 @@ pub fn transpile_as_child(arguments: &[String], confine: impl FnOnce()) -> Optio
         let done = transpile_for(&sources, pages, STACK).map_err(|TranspileError(findings)| findings);
         serde_json::to_vec(&done).map_err(io::Error::other)
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_process_may_take_grows_with_the_length_of_its_sources() {
+        let of = |bytes| {
+            let Allowance { cpu, time, memory } = Allowance::of(bytes);
+            (cpu.as_secs(), time.as_secs(), memory / MIB)
+        };
+        assert_eq!([0, 1, MIB].map(of), [(3, 20, 256); 3]);
+        assert_eq!(of(MIB + 1), (4, 25, 320));
+        assert_eq!(of(MAX_SOURCES), (6, 35, 448));
+    }
 }

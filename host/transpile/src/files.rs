@@ -8,8 +8,10 @@ use oxc::ast::ast::Statement;
 use oxc::parser::Parser;
 use oxc::span::SourceType;
 
-/// The names of the module that charms import from: the original's, and its newer one.
-const MODULES: [&str; 2] = ["commontools", "commonfabric"];
+/// The names of the module that charms import from: the original's, and its newer one, and parts of theirs that have
+/// types.
+const MODULES: [&str; 5] =
+    ["commontools", "commontools/schema", "commonfabric", "commonfabric/cfc", "commonfabric/schema"];
 
 /// Ends of names that an import may leave out, in the order in which they are tried.
 const ENDS: [&str; 8] = [".ts", ".tsx", ".js", ".jsx", ".mts", ".mjs", "/index.ts", "/index.tsx"];
@@ -26,6 +28,13 @@ pub struct Sources<'s> {
     pub source: &'s str,
     /// Other files by their paths, which are relative to the same folder as the name of the first: `lib/client.ts`.
     pub files: &'s BTreeMap<String, String>,
+}
+
+impl Sources<'_> {
+    /// How long all files are together, in bytes.
+    pub(super) fn bytes(&self) -> usize {
+        self.source.len() + self.files.values().map(String::len).sum::<usize>()
+    }
 }
 
 /// Whether an import's source is the module that charms import from.

@@ -4,16 +4,17 @@ use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
 
 use oxc::ast::ast::{
-    AccessorProperty, Argument, CallExpression, Decorator, ExportAllDeclaration, ExportFromDeclaration, Expression,
-    FormalParameters, ImportDeclaration, ImportDeclarationSpecifier, ImportExpression, ImportOrExportKind,
-    NewExpression, Program, RegExpFlags, RegExpLiteral, Statement, TSExportAssignment, TSImportEqualsDeclaration,
-    TSType, TSTypeParameterInstantiation, UnaryExpression, UnaryOperator, VariableDeclaration, VariableDeclarationKind,
-    VariableDeclarator,
+    AccessorProperty, Argument, ArrowFunctionExpression, CallExpression, Class, Decorator, ExportAllDeclaration,
+    ExportFromDeclaration, Expression, FormalParameters, Function, ImportDeclaration, ImportDeclarationSpecifier,
+    ImportExpression, ImportOrExportKind, NewExpression, Program, RegExpFlags, RegExpLiteral, Statement,
+    TSExportAssignment, TSImportEqualsDeclaration, TSType, TSTypeParameterDeclaration, TSTypeParameterInstantiation,
+    UnaryExpression, UnaryOperator, VariableDeclaration, VariableDeclarationKind, VariableDeclarator,
 };
 use oxc::ast::builder::AstBuilder;
 use oxc::ast_visit::{Visit, walk};
 use oxc::semantic::{NodeId, Scoping};
 use oxc::span::{GetSpan, SPAN, Span};
+use oxc::syntax::scope::ScopeFlags;
 use serde_json::{Value, json};
 
 use super::child::ANSWER_BYTES;
@@ -67,6 +68,7 @@ pub(super) fn inspect<'a>(file: File<'_, 'a>) -> Found<'a> {
         type_tests: HashSet::new(),
         page: None,
         pages: Vec::new(),
+        generics: Vec::new(),
         default: false,
         spelled: 0,
         found: Found::default(),
@@ -132,6 +134,8 @@ pub(super) struct Walk<'f, 'a> {
     page: Option<Span>,
     /// All pages.
     pages: Vec<Span>,
+    /// What the type parameters of the functions and classes around stand for.
+    generics: Vec<(&'a str, Value)>,
     default: bool,
     /// How long the schemas are that were written so far.
     spelled: usize,
@@ -215,7 +219,7 @@ impl<'a> Walk<'_, 'a> {
     }
 
     fn known_schema(&mut self, ty: &TSType<'a>, purpose: Use) -> Value {
-        match self.file.types.schema(self.file.index, ty, purpose, &Cell::new(usize::MAX)) {
+        match self.file.types.schema(self.file.index, ty, purpose, &self.generics, &Cell::new(usize::MAX)) {
             Ok(schema) => {
                 self.spelled += length(&schema);
                 if self.spelled <= MAX_SPELLED {
@@ -234,6 +238,21 @@ impl<'a> Walk<'_, 'a> {
         json!({})
     }
 
+    /// Walks through what may have type parameters. They stand for what they extend. Where a type of the charm marks
+    /// secrets, they are not known at all: what they stand for could be one.
+    fn within(&mut self, parameters: Option<&TSTypeParameterDeclaration<'a>>, walk: impl FnOnce(&mut Self)) {
+        let outer = self.generics.len();
+        for parameter in parameters.iter().flat_map(|list| &list.params).filter(|_| !self.file.types.have_marks()) {
+            let schema = parameter.constraint.as_ref().and_then(|constraint| {
+                let (file, left) = (self.file.index, Cell::new(usize::MAX));
+                self.file.types.schema(file, constraint, Use::Event, &self.generics, &left).ok()
+            });
+            self.generics.push((parameter.name.name.as_str(), schema.unwrap_or_else(|| json!({}))));
+        }
+        walk(self);
+        self.generics.truncate(outer);
+    }
+
     fn handler(&mut self, call: NodeId, types: Option<&TSTypeParameterInstantiation<'a>>, arguments: &[Argument<'a>]) {
         let [only] = arguments else { return };
         let Some(parameters) = function_parameters(only) else { return };
@@ -246,19 +265,31 @@ impl<'a> Walk<'_, 'a> {
         }
     }
 
-    /// `lift(fn)` and `derive(input, fn)`: what they are given.
+    /// `lift(fn)` and `derive(input, fn)`: what they are given. Whether a type says it.
     fn derivation(
         &mut self,
         call: NodeId,
         types: Option<&TSTypeParameterInstantiation<'a>>,
         arguments: &[Argument<'a>],
-    ) {
-        let Some(last) = arguments.last() else { return };
-        let Some(parameters) = function_parameters(last) else { return };
+    ) -> bool {
+        let Some(last) = arguments.last() else { return false };
+        let Some(parameters) = function_parameters(last) else { return false };
         let input = types.and_then(|types| types.params.first()).or_else(|| annotation(parameters, 0));
         if input.is_some() {
             // Values that pass through a derivation may be of any type; cells that it is given are named.
             let before = vec![self.schema(input, Use::Event), Expression::new_void_0(SPAN, &self.file.build)];
+            self.found.edits.add(call, Edit::Arguments { before, after: Vec::new() });
+        }
+        input.is_some()
+    }
+
+    /// `derive(input, (input) => …)`: without a type, those of the input say what is a cell, which the guest knows when
+    /// it runs. A function by name gets values.
+    fn derive(&mut self, call: NodeId, types: Option<&TSTypeParameterInstantiation<'a>>, arguments: &[Argument<'a>]) {
+        let is_inline = arguments.last().and_then(function_parameters).is_some();
+        if !self.derivation(call, types, arguments) && is_inline {
+            let undefined = || Expression::new_void_0(SPAN, &self.file.build);
+            let before = vec![undefined(), undefined()];
             self.found.edits.add(call, Edit::Arguments { before, after: Vec::new() });
         }
     }
@@ -299,13 +330,28 @@ fn annotation<'p, 'a>(parameters: &'p FormalParameters<'a>, index: usize) -> Opt
 }
 
 impl<'a> Visit<'a> for Walk<'_, 'a> {
+    fn visit_function(&mut self, function: &Function<'a>, flags: ScopeFlags) {
+        self.within(function.type_parameters.as_deref(), |walk| walk::walk_function(walk, function, flags));
+    }
+
+    fn visit_arrow_function_expression(&mut self, arrow: &ArrowFunctionExpression<'a>) {
+        let parameters = arrow.type_parameters.as_deref();
+        self.within(parameters, |walk| walk::walk_arrow_function_expression(walk, arrow));
+    }
+
+    fn visit_class(&mut self, class: &Class<'a>) {
+        self.within(class.type_parameters.as_deref(), |walk| walk::walk_class(walk, class));
+    }
+
     fn visit_call_expression(&mut self, call: &CallExpression<'a>) {
         let (id, types) = (call.node_id.get(), call.type_arguments.as_deref());
         match self.callee(&call.callee) {
             Some(("handler", false)) => self.handler(id, types, &call.arguments),
-            Some(("lift", false)) if call.arguments.len() == 1 => self.derivation(id, types, &call.arguments),
-            Some(("derive", false)) if call.arguments.len() == 2 => self.derivation(id, types, &call.arguments),
-            Some(("computed", false)) => self.computed(id, &call.arguments),
+            Some(("lift", false)) if call.arguments.len() == 1 => {
+                self.derivation(id, types, &call.arguments);
+            }
+            Some(("derive", false)) if call.arguments.len() == 2 => self.derive(id, types, &call.arguments),
+            Some(("assert" | "computed", false)) => self.computed(id, &call.arguments),
             Some(("action", false)) => self.action(id, &call.arguments),
             Some(("pattern" | "recipe", false)) => self.pattern(id, types, &call.arguments),
             Some(("cell" | "toSchema", false) | ("Cell" | "Writable", true)) => {

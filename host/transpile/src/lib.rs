@@ -31,8 +31,8 @@ use oxc::ast::builder::AstBuilder;
 use oxc::codegen::{Codegen, CodegenOptions, CommentOptions, IndentChar};
 use oxc::diagnostics::OxcDiagnostic;
 use oxc::parser::Parser;
-use oxc::semantic::SemanticBuilder;
-use oxc::span::{GetSpan, SourceType};
+use oxc::semantic::{Reference, Scoping, SemanticBuilder};
+use oxc::span::{GetSpan, SourceType, Span};
 use oxc::str::Str;
 use oxc::transformer::{JsxRuntime, TransformOptions, Transformer};
 use serde::{Deserialize, Serialize};
@@ -48,12 +48,13 @@ use inspect::Found;
 use places::{Place, place, places};
 use source_map::Mapping;
 
-/// The longest source, in bytes. The longest importers that people write have half of it.
-pub const MAX_SOURCE: usize = 128 * 1024;
+/// The longest source, in bytes. The longest charms that people write have half of it.
+pub const MAX_SOURCE: usize = 512 * 1024;
 
 /// How often `<` may stand in a source. At each, the parser may have to try whether type arguments follow, up to the
-/// end of the expression: thousands of them in one expression take minutes. 60 KiB of JSX have some 2,000.
-const MAX_ANGLES: usize = 4_000;
+/// end of the expression: thousands of them in one expression take minutes, which a [process](child) is not given. 60
+/// KiB of JSX have some 2,000.
+const MAX_ANGLES: usize = MAX_SOURCE / 32;
 
 /// The parser calls itself for each level of nesting, and the shortest level is one byte: a source of [`MAX_SOURCE`] is
 /// the deepest there is. Of all syntax, unclosed parentheses take most: measured 1,100 bytes of memory a level, stack
@@ -75,31 +76,57 @@ const UNMADE: &str = "the charm's page cannot be made: ";
 const MAX_FINDINGS: usize = 20;
 
 /// The longest sources of a charm, all its files together, in bytes.
-pub const MAX_SOURCES: usize = 1024 * 1024;
+pub const MAX_SOURCES: usize = 4 * 1024 * 1024;
 
 /// What `commontools` offers to charms at run time; the script guest's module has the same names, and some more for
 /// what is inserted.
 pub const EXPORTS: &[&str] = &[
+    "CHIP_UI",
     "Cell",
     "ID",
     "NAME",
+    "SELF",
+    "TESTS",
+    "TILE_UI",
     "UI",
     "Writable",
+    "__cf_data",
+    "action",
+    "assert",
     "cell",
+    "compileAndRun",
     "computed",
     "derive",
+    "equals",
+    "fetchBinary",
     "fetchData",
+    "fetchJson",
+    "fetchJsonUnchecked",
+    "fetchProgram",
+    "fetchText",
+    "generateObject",
+    "generateText",
     "getPatternEnvironment",
     "getRecipeEnvironment",
     "h",
     "handler",
     "ifElse",
     "lift",
+    "llm",
+    "llmDialog",
+    "navigateTo",
     "pattern",
+    "patternTool",
     "recipe",
     "schema",
     "str",
+    "toCompactDebugString",
+    "toIndentedDebugString",
     "toSchema",
+    "unless",
+    "valueEqual",
+    "when",
+    "wish",
 ];
 
 /// Modules that are ready to run.
@@ -181,7 +208,7 @@ fn check_sources<'s>(sources: &Sources<'s>) -> Result<Vec<Input<'s>>, TranspileE
     }
     let further = sources.files.iter().map(|(name, source)| (name.as_str(), source.as_str()));
     let files: Vec<(&str, &str)> = std::iter::once((first, sources.source)).chain(further).collect();
-    let bytes: usize = files.iter().map(|(_, source)| source.len()).sum();
+    let bytes = sources.bytes();
     if bytes > MAX_SOURCES {
         return refuse(first, format!("the charm's files have {bytes} bytes; they may have {MAX_SOURCES}"));
     }
@@ -295,17 +322,18 @@ struct Checked<'a> {
 /// Parses the sources.
 fn parse<'a>(allocator: &'a Allocator, inputs: &[Input<'a>]) -> Result<Vec<Program<'a>>, Vec<Finding>> {
     let mut programs = Vec::with_capacity(inputs.len());
+    let mut faults = Vec::new();
     for input in inputs {
         let parsed = Parser::new(allocator, input.source, input.language).parse();
         if !parsed.diagnostics.is_empty() {
-            return Err(input.findings(&parsed.diagnostics));
-        }
-        if let Some((span, message)) = nesting::too_deep(&parsed.program) {
-            return Err(vec![input.finding(span.start, message)]);
+            faults.extend(input.findings(&parsed.diagnostics));
+        } else if let Some((span, message)) = nesting::too_deep(&parsed.program) {
+            faults.push(input.finding(span.start, message));
         }
         programs.push(parsed.program);
     }
-    Ok(programs)
+    faults.truncate(MAX_FINDINGS);
+    if faults.is_empty() { Ok(programs) } else { Err(faults) }
 }
 
 /// Finds what is wrong with the programs, and what is to be changed in them.
@@ -317,12 +345,17 @@ fn check<'a>(
     pages: bool,
 ) -> Result<Checked<'a>, Vec<Finding>> {
     let mut scopings = Vec::with_capacity(inputs.len());
+    let mut misspelled = Vec::new();
     for (input, program) in inputs.iter().zip(programs) {
         let semantic = SemanticBuilder::new().with_check_syntax_error(true).build(program);
         if semantic.diagnostics.has_errors() {
-            return Err(input.findings(&semantic.diagnostics));
+            misspelled.extend(input.findings(&semantic.diagnostics));
         }
         scopings.push(semantic.semantic.into_scoping());
+    }
+    if !misspelled.is_empty() {
+        misspelled.truncate(MAX_FINDINGS);
+        return Err(misspelled);
     }
     let types = schema::Types::of(&programs.iter().collect::<Vec<_>>(), index);
     let mut all = Vec::with_capacity(inputs.len());
@@ -331,6 +364,9 @@ fn check<'a>(
         let leads = |source: &str| index(number, source).is_some();
         let build = AstBuilder::new(allocator);
         let file = inspect::File { index: number, program, scoping, types: &types, leads: &leads, build };
+        faults.extend(
+            unknown_imports(program, scoping, inputs[number].language).map(|(span, text)| (number, span, text)),
+        );
         warnings.append(&mut writes::contradictions(&file));
         warnings.append(&mut parameters::declared_again(&file));
         let Found { faults: mut found, edits, pages: mut unmade } = inspect::inspect(file);
@@ -377,10 +413,6 @@ fn emit<'a, 's>(
     let transformed = Transformer::new(allocator, Path::new(file), &options()).build_with_scoping(scoping, program);
     if transformed.diagnostics.has_errors() {
         return Err(input.findings(&transformed.diagnostics));
-    }
-    let unknown = unknown_imports(input, program);
-    if !unknown.is_empty() {
-        return Err(unknown);
     }
     name_sources(allocator, program, leads);
     let mut inserted = helpers;
@@ -461,28 +493,32 @@ fn finding(file: &str, diagnostic: &OxcDiagnostic, at: impl Fn(usize) -> Place) 
     Finding::new(file, at(offset), message)
 }
 
-/// The names that are still imported when types are gone, but that nobody offers.
-fn unknown_imports(input: &Input<'_>, program: &Program<'_>) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    for statement in &program.body {
-        let Statement::ImportDeclaration(import) = statement else { continue };
-        if !files::is_module(&import.source.value) {
-            continue;
+/// The names that are imported from `commontools`, as more than types, and that nobody offers.
+fn unknown_imports<'p>(
+    program: &'p Program<'_>,
+    scoping: &'p Scoping,
+    language: SourceType,
+) -> impl Iterator<Item = (Span, String)> + 'p {
+    let imports = program.body.iter().filter_map(|statement| match statement {
+        Statement::ImportDeclaration(import) if import.import_kind.is_value() => Some(import),
+        _ => None,
+    });
+    let from_here = imports.filter(|import| files::is_module(&import.source.value));
+    let specifiers = from_here.flat_map(|import| import.specifiers.iter().flatten());
+    specifiers.filter_map(move |specifier| {
+        let ImportDeclarationSpecifier::ImportSpecifier(one) = specifier else { return None };
+        let name = one.imported.name();
+        if EXPORTS.contains(&name.as_str()) || one.import_kind.is_type() {
+            return None;
         }
-        for specifier in import.specifiers.iter().flatten() {
-            let ImportDeclarationSpecifier::ImportSpecifier(one) = specifier else { continue };
-            let name = one.imported.name();
-            if !EXPORTS.contains(&name.as_str()) {
-                let message =
-                    format!("{:?} has no {:?} here; it has {}", inspect::MODULE, name.as_str(), EXPORTS.join(", "));
-                findings.push(input.finding(one.span().start, message));
-            }
-            if findings.len() == MAX_FINDINGS {
-                return findings;
-            }
+        // TypeScript leaves out what is imported and not used, and what only types use.
+        let is_used = |symbol| scoping.get_resolved_references(symbol).any(Reference::is_value);
+        if language.is_typescript() && !one.local.symbol_id.get().is_some_and(is_used) {
+            return None;
         }
-    }
-    findings
+        let message = format!("{:?} has no {:?} here; it has {}", inspect::MODULE, name.as_str(), EXPORTS.join(", "));
+        Some((one.span(), message))
+    })
 }
 
 #[cfg(test)]

@@ -12,6 +12,9 @@ use super::captures::{Captures, is_method, root};
 use super::edits::Edit;
 use super::inspect::Walk;
 
+/// What the pages are called that a pattern returns: the whole one, and smaller ones.
+const PAGES: [&str; 3] = ["CHIP_UI", "TILE_UI", "UI"];
+
 impl<'a> Walk<'_, 'a> {
     /// `computed(() => …)` is handed what it uses of the pattern.
     pub(super) fn computed(&mut self, call: NodeId, arguments: &[Argument<'a>]) {
@@ -41,11 +44,11 @@ impl<'a> Walk<'_, 'a> {
         }
     }
 
-    /// Whether a property is a page. What a pattern returns as its `UI` is made only when somebody looks at it.
+    /// Whether a property is a page. It is made only when somebody looks at it.
     pub(super) fn is_page(&self, property: &ObjectProperty<'a>) -> bool {
         let PropertyKey::Identifier(key) = &property.key else { return false };
         property.computed
-            && self.imported_as(&key.name) == Some("UI")
+            && self.imported_as(&key.name).is_some_and(|name| PAGES.contains(&name))
             && !matches!(property.value, Expression::Identifier(_) | Expression::StaticMemberExpression(_))
     }
 

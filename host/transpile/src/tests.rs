@@ -5,6 +5,7 @@ use super::child::ANSWER_BYTES;
 use super::*;
 
 mod trees;
+mod types;
 
 fn module(file: &str, source: &str) -> String {
     transpile(file, source).unwrap_or_else(|error| panic!("{error}\n{source}")).module
@@ -277,21 +278,22 @@ fn what_is_refused_is_named_with_file_line_and_column() {
 fn types_that_cells_cannot_be_made_from_are_refused_where_they_stand() {
     for (ty, expected) in [
         ("() => void", "a cell can't hold a function"),
-        ("{ run(): void }", "a cell can't hold a function"),
+        ("(() => void) | (() => string)", "a cell can't hold a function"),
         ("Date", "a cell holds JSON, and `Date` is none"),
         ("Map<string, number>", "a cell holds JSON, and `Map` is none"),
         ("Account", "an object of the class `Account` would not come back"),
         ("Missing[]", "the type `Missing` is declared in none of the charm's files"),
         ("bigint", "a bigint is no JSON"),
         ("1n", "this literal is no JSON"),
-        ("Base extends string ? 1 : 2", "a conditional type is not understood"),
-        ("{ [K in keyof Base]: string }", "a mapped type is not understood"),
-        ("typeof value", "the type of a value (`typeof …`)"),
+        ("Base extends string ? 1 : bigint", "a bigint is no JSON"),
+        ("{ [K in keyof Base]: Date }", "a cell holds JSON, and `Date` is none"),
+        ("typeof import('x')", "the type `import(…)`"),
         ("import('x').Y", "the type `import(…)`"),
         ("Ns.Inner", "a type of a namespace"),
-        ("string & number", "an intersection of what are no plain objects"),
+        ("string & number", "an intersection of what no value can be at once"),
         ("Base['gone']", "this part of a type is not there"),
         ("Default<number, typeof value>", "a default is spelled out as literals"),
+        ("Default<number, typeof undeclared>", "a default is spelled out as literals"),
         ("Tree", "a type that contains itself can't have secrets in it"),
         ("[string, ...number[]]", "a rest element of a tuple"),
     ] {
@@ -300,7 +302,7 @@ fn types_that_cells_cannot_be_made_from_are_refused_where_they_stand() {
 class Account {{}}
 interface Base {{ id: string }}
 interface Tree {{ token: Secret<string>; below: Tree[] }}
-const value = 1;
+const value = Number('1');
 const f = handler<unknown, {{
   kept: Cell<{ty}>;
 }}>(() => {{}});
@@ -654,13 +656,74 @@ fn the_deepest_sources_are_refused_and_end_no_process() {
 #[test]
 fn a_source_full_of_angle_brackets_is_refused_before_the_parser_tries_them_all() {
     let message = error("charm.ts", &format!("x = {}1", "a<".repeat(MAX_ANGLES + 1)));
-    assert!(message.contains("more than 4000"), "{message}");
-    assert!(!error("charm.ts", &format!("x = {}1", "a<".repeat(MAX_ANGLES / 4))).contains("more than 4000"));
+    let refused = format!("more than {MAX_ANGLES} `<`");
+    assert!(message.contains(&refused), "{message}");
+    assert!(!error("charm.ts", &format!("x = {}1", "a<".repeat(1_000))).contains(&refused));
 }
 
 #[test]
 fn an_oversized_source_is_refused_by_its_size() {
-    assert!(error("charm.ts", &" ".repeat(MAX_SOURCE + 1)).contains("a charm's file may have 131072"));
+    assert!(error("charm.ts", &" ".repeat(MAX_SOURCE + 1)).contains("a charm's file may have 524288"));
+    let file = |number: usize| (format!("file{number}.ts"), " ".repeat(MAX_SOURCE));
+    let files = (0..MAX_SOURCES / MAX_SOURCE).map(file).collect();
+    let all = transpile_files(&Sources { file_name: "charm.ts", source: "1", files: &files }).unwrap_err();
+    assert!(all.to_string().contains("the charm's files have 4194305 bytes; they may have 4194304"), "{all}");
+}
+
+#[test]
+fn all_that_is_wrong_is_found_at_once_in_all_files() {
+    let files = BTreeMap::from([
+        (
+            "a.ts".to_owned(),
+            "import { nobody, type Some } from 'commontools';\nexport const a = nobody(1), b = window;".to_owned(),
+        ),
+        (
+            "b.ts".to_owned(),
+            "import { unused } from 'commontools';\nimport x from 'elsewhere';\nexport const c = x;".to_owned(),
+        ),
+    ]);
+    let first = "import { a } from './a';\nimport { c } from './b';\nimport { neither } from 'commontools';\nexport default neither(a, c);";
+    let message =
+        transpile_files(&Sources { file_name: "charm.ts", source: first, files: &files }).unwrap_err().to_string();
+    for part in [
+        "charm.ts:3:10: \"commontools\" has no \"neither\"",
+        "a.ts:1:10: \"commontools\" has no \"nobody\"",
+        "a.ts:2:",
+        "b.ts:2:",
+    ] {
+        assert!(message.contains(part), "{part}: {message}");
+    }
+    assert!(!message.contains("unused") && !message.contains("Some"), "{message}");
+    // What cannot be read is named in each file as well.
+    let files = BTreeMap::from([("a.ts".to_owned(), "export const a = (;".to_owned())]);
+    let message = transpile_files(&Sources { file_name: "charm.ts", source: "let = 1 +;", files: &files })
+        .unwrap_err()
+        .to_string();
+    assert!(message.contains("charm.ts:1:") && message.contains("a.ts:1:"), "{message}");
+}
+
+#[test]
+fn what_gets_events_stays_a_cell_unless_its_values_are_used_as_well() {
+    for (body, expected) in [
+        ("list.add.send(1)", "[{}, { list }]"),
+        ("{ if (list.items.length > 1) list.add.send(1); }", "[{ list }, {}]"),
+        ("{ list.add.send(list.items.length); list.set(1); }", "[{}, { list }]"),
+        ("list.send(1)", "[{}, { list }]"),
+    ] {
+        let source = format!(
+            "import {{ action, pattern }} from 'commontools';\nexport default pattern(() => {{ const list = {{}} as any; return {{ a: action(() => {body}) }}; }});"
+        );
+        let module = transpile("charm.ts", &source).unwrap().module.replace(['\n', ' '], "");
+        assert!(module.contains(&expected.replace(' ', "")), "{body}: {module}");
+    }
+}
+
+#[test]
+fn the_guide_names_the_limits_of_sources() {
+    let guide = include_str!("../../../docs/charms.md");
+    let (file, all) = (MAX_SOURCE / 1024, MAX_SOURCES / 1024 / 1024);
+    let limits = format!("A charm may have {MAX_FILES} files of {file} KiB, {all} MiB in all");
+    assert!(guide.contains(&limits), "docs/charms.md does not say: {limits}");
 }
 
 proptest! {

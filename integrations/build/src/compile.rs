@@ -8,10 +8,10 @@ use std::process::Command;
 
 use serde::Deserialize;
 
+use crate::compiler::{Active, Target, Triple};
 use crate::guests::Guest;
 use crate::progress::Progress;
 use crate::run::{Stream, ended, line, run};
-use crate::toolchain::{Active, Target, Triple};
 use crate::workspace::Workspace;
 use crate::{BuildError, environment};
 

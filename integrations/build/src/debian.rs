@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::BuildError;
+use crate::compiler::{Active, Target, Triple, program};
 use crate::progress::Progress;
 use crate::run::{line, output_of, run_quietly};
-use crate::toolchain::{Active, Target, Triple, program};
 use crate::workspace::Workspace;
 
 /// The packages to install. The standard library for WASI uses the C library.

@@ -16,6 +16,7 @@
 //! What runs cargo for the host itself calls [`same_cargo`].
 
 mod compile;
+mod compiler;
 mod component;
 mod debian;
 mod environment;
@@ -40,10 +41,10 @@ pub use error::BuildError;
 pub use toolchain::Way;
 pub use wasip2::{prepare_cargo, prepare_wasip2};
 
+use compiler::Triple;
 use guests::Guest;
 use progress::Progress;
 use stamp::Stamp;
-use toolchain::Triple;
 use workspace::Workspace;
 
 /// The options of [`build_integrations`].

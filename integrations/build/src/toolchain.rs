@@ -7,29 +7,11 @@ use std::process::Command;
 use std::str::FromStr;
 use std::time::{Duration, SystemTime};
 
+use crate::compiler::{Active, Target, Triple, program};
 use crate::progress::Progress;
 use crate::run::{line, output_of, run_quietly};
 use crate::workspace::Workspace;
 use crate::{BuildError, debian};
-
-/// The targets of guests.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Triple {
-    /// `wasm32-unknown-unknown`: the guests of this workspace.
-    Unknown,
-    /// `wasm32-wasip2`: what authors of integrations use.
-    Wasip2,
-}
-
-impl Triple {
-    /// Its name.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Unknown => "wasm32-unknown-unknown",
-            Self::Wasip2 => "wasm32-wasip2",
-        }
-    }
-}
 
 /// rustup downloads about 20 MB; a network that drops packets must not delay the build longer than this.
 const RUSTUP_LIMIT: Duration = Duration::from_mins(5);
@@ -71,29 +53,6 @@ impl FromStr for Way {
     }
 }
 
-/// The active toolchain.
-#[derive(Debug)]
-pub(crate) struct Active {
-    pub(crate) cargo: PathBuf,
-    pub(crate) rustc: PathBuf,
-    pub(crate) sysroot: PathBuf,
-    /// The target of this machine, such as `x86_64-unknown-linux-gnu`.
-    pub(crate) host: String,
-    pub(crate) release: String,
-}
-
-/// A compiler for the target.
-#[derive(Debug)]
-pub(crate) struct Target {
-    pub(crate) rustc: PathBuf,
-    /// Its name in a progress line.
-    pub(crate) name: String,
-    /// The standard library's sources, if it must be compiled, too.
-    pub(crate) std_source: Option<PathBuf>,
-    /// The linker, unless the compiler finds its own.
-    pub(crate) linker: Option<PathBuf>,
-}
-
 /// The compiler in use: `RUSTC`, or the compiler of the cargo that runs this program, or the one on the `PATH`.
 fn active_rustc() -> Result<PathBuf, BuildError> {
     let named = std::env::var_os("RUSTC").filter(|name| !name.is_empty());
@@ -115,12 +74,6 @@ fn beside(other: &Path, name: &str) -> Option<PathBuf> {
     let path = program(other.parent()?, name)?;
     let behind = path.canonicalize().ok()?;
     (behind.file_stem()? != "rustup").then_some(path)
-}
-
-/// A program in a folder, if it exists.
-pub(crate) fn program(folder: &Path, name: &str) -> Option<PathBuf> {
-    let path = folder.join(format!("{name}{}", std::env::consts::EXE_SUFFIX));
-    path.is_file().then_some(path)
 }
 
 /// Changes when the active compiler does. Avoids running it, since every check for freshness needs this.

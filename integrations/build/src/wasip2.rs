@@ -4,8 +4,8 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::compiler::{Active, Target, Triple};
 use crate::progress::Progress;
-use crate::toolchain::{Active, Target, Triple};
 use crate::workspace::Workspace;
 use crate::{BuildError, debian, environment, files, toolchain};
 

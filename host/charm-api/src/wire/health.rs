@@ -168,26 +168,30 @@ impl IntegrationHealth {
         }
     }
 
-    /// What to do, unless it works. What was denied comes first: the rest may follow from it.
+    /// What to do, unless it works. What was denied comes first: the rest may follow from it. What the log says of the
+    /// last failure follows word for word.
     pub fn remedy(&self) -> Option<String> {
         let Self { integration, state, fix, failure, .. } = self;
-        if *state == HealthState::Works {
-            return None;
+        let allow = fix.as_deref().map(bg_poller::allowing);
+        match state {
+            HealthState::Works => None,
+            HealthState::Degraded => Some(allow.unwrap_or_else(|| {
+                format!(
+                    "see which of its requests are denied or fail, and why, on its page (/admin/integrations/\
+                     {integration}) or in the service's log (target `egress`)"
+                )
+            })),
+            HealthState::Failing | HealthState::Paused => {
+                let usual = || Cause::ComponentFailed.fix_of_component(integration);
+                let of_failure = failure.as_ref().map_or_else(usual, |failure| failure.fix(integration));
+                // A failure that was denied names the option itself.
+                let is_denial = failure.as_ref().is_some_and(|failure| failure.cause.is_some_and(Cause::is_denial));
+                Some(match allow.filter(|_| !is_denial) {
+                    Some(allow) => format!("{allow}. If it still fails: {of_failure}"),
+                    None => of_failure,
+                })
+            }
         }
-        if let Some(option) = fix {
-            return Some(format!("allow what was denied, if you want to: {option}, and reload the service (SIGHUP)"));
-        }
-        if *state == HealthState::Degraded {
-            return Some(format!(
-                "see which of its requests are denied or fail, and why, on its page (/admin/integrations/\
-                 {integration}) or in the service's log (target `egress`)"
-            ));
-        }
-        Some(
-            failure
-                .as_ref()
-                .map_or_else(|| Cause::ComponentFailed.advice().to_owned(), |failure| failure.fix(integration)),
-        )
     }
 
     /// Whether its charms are polled.

@@ -98,7 +98,7 @@ impl Cells {
                 Derive::Group(_) => None,
                 Derive::Part(..) if !derived.returned => None,
                 _ if !derived.returned => self.derive(number).map(|_| None)?,
-                _ => self.read(&self.place(Ref::Derived(number)))?,
+                _ => self.value(Ref::Derived(number))?,
             };
             if derived.returned {
                 shown.insert(format!("d{number}"), value.unwrap_or_default());
@@ -110,7 +110,7 @@ impl Cells {
     fn group(&mut self, parts: &[Ref]) -> Result<Value, Thrown> {
         let mut made = Map::new();
         for &part in parts {
-            let value = self.read(&self.place(part))?;
+            let value = self.value(part)?;
             let name = match part {
                 Ref::Cell(number) => format!("c{number}"),
                 Ref::Derived(number) => format!("d{number}"),
@@ -131,6 +131,39 @@ impl Cells {
         }
     }
 
+    /// What readers see of a cell whose type they do not name: what the type of an input fills in where nothing is.
+    pub(crate) fn value(&mut self, of: Ref) -> Result<Option<Value>, Thrown> {
+        let place = self.place(of);
+        let value = self.read(&place)?;
+        Ok(value.or_else(|| self.filler(&place)))
+    }
+
+    /// The default of an input as a whole, and an empty list where the input's type has a list.
+    fn filler(&self, place: &Loc) -> Option<Value> {
+        let Doc::Stored(number) = place.doc else { return None };
+        let cell = self.pattern.cells.get(number).filter(|cell| !matches!(cell.origin, Origin::Of { .. }))?;
+        if place.path.is_empty() && cell.origin == Origin::Default {
+            return Some(cell.initial.clone());
+        }
+        // The type is that of the initial value; the items of a list are of any type.
+        let mut part = &cell.initial;
+        for step in &place.path {
+            part = part.as_object()?.get(&step.text())?;
+        }
+        part.is_array().then(|| json!([]))
+    }
+
+    /// What `look` makes of what a function without a type is handed.
+    fn looked_at(&mut self, of: Ref, fun: Fun) -> Result<Value, Thrown> {
+        let is_cell = match self.place(of).doc {
+            Doc::Stored(number) => matches!(self.pattern.cells[number].origin, Origin::Of { .. }),
+            Doc::Derived(_) => false,
+        };
+        let value = self.value(of)?;
+        let n = value.as_ref().and_then(|value| at(value, &Step::Key("n".to_owned())).cloned());
+        Ok(json!([is_cell, values::call(fun, value)?, n]))
+    }
+
     fn derive(&mut self, number: usize) -> Result<Made, Thrown> {
         if self.making.contains(&number) {
             return Err(Thrown);
@@ -147,11 +180,15 @@ impl Cells {
             Derive::One(f, x) | Derive::Lift(f, x) | Derive::ComputedGet(f, x) => self.apply(*f, *x)?,
             Derive::Two(f, x, g, y) | Derive::LiftTwo(f, x, g, y) | Derive::Computed(f, x, g, y) => {
                 // All that is handed in is read first.
-                let (x, y) = (self.read(&self.place(*x))?, self.read(&self.place(*y))?);
+                let (x, y) = (self.value(*x)?, self.value(*y)?);
                 Some(json!([values::call(*f, x)?, values::call(*g, y)?]))
             }
+            Derive::Handed(f, x, g, y) => {
+                let (one, other) = (self.looked_at(*x, *f)?, self.looked_at(*y, *g)?);
+                Some(json!([one, other]))
+            }
             Derive::Str(x, y) => {
-                let (x, y) = (self.read(&self.place(*x))?, self.read(&self.place(*y))?);
+                let (x, y) = (self.value(*x)?, self.value(*y)?);
                 let text = |value: Option<Value>| match value {
                     None | Some(Value::Null) => String::new(),
                     Some(Value::String(text)) => text,
@@ -160,7 +197,7 @@ impl Cells {
                 Some(json!(format!("{} and {}!", text(x), text(y))))
             }
             Derive::IfElse(condition, yes, no) => {
-                let condition = self.read(&self.place(*condition))?;
+                let condition = self.value(*condition)?;
                 return Ok(Made::Cell(self.place(if values::is_true(condition.as_ref()) { *yes } else { *no })));
             }
             Derive::Part(..) | Derive::Group(_) => None,
@@ -169,7 +206,7 @@ impl Cells {
     }
 
     fn apply(&mut self, fun: Fun, of: Ref) -> Result<Option<Value>, Thrown> {
-        let value = self.read(&self.place(of))?;
+        let value = self.value(of)?;
         values::call(fun, value)
     }
 

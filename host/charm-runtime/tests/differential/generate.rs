@@ -117,7 +117,7 @@ fn derive(random: &mut Random, cells: usize, derived: &[DerivedDef]) -> DerivedD
     let (f, g) = (fun(random), fun(random));
     let scalars: Vec<_> =
         derived.iter().enumerate().filter(|(_, one)| one.scalar).map(|(number, _)| Ref::Derived(number)).collect();
-    let what = match random.below(10) {
+    let what = match random.below(11) {
         0 | 1 => Derive::One(f, x),
         2 => Derive::Two(f, x, g, y),
         3 => Derive::Lift(f, x),
@@ -126,6 +126,7 @@ fn derive(random: &mut Random, cells: usize, derived: &[DerivedDef]) -> DerivedD
         6 => Derive::ComputedGet(f, x),
         7 if !scalars.is_empty() => Derive::Str(*random.pick(&scalars), *random.pick(&scalars)),
         7 | 8 => Derive::IfElse(x, y, other),
+        9 => Derive::Handed(f, x, g, y),
         _ => {
             let steps = path(random);
             let steps = if steps.is_empty() { vec![Step::Key(key(random))] } else { steps };

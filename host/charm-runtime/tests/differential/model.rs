@@ -95,10 +95,7 @@ async fn run_handler(call: Call, handler: usize, event: Option<Value>) -> Result
                 let place = cells.place(*of);
                 Var::Cell(cells.locate(&place, true)?)
             }
-            Bound::Value(of) => {
-                let place = cells.place(*of);
-                Var::Value(cells.read(&place)?)
-            }
+            Bound::Value(of) => Var::Value(cells.value(*of)?),
             Bound::Stream(to) => Var::Stream(*to),
         });
     }

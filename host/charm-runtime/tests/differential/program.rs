@@ -68,6 +68,8 @@ pub(crate) enum Derive {
     One(Fun, Ref),
     /// `derive({ x, y }, …)`
     Two(Fun, Ref, Fun, Ref),
+    /// `derive({ x, y }, …)` without a type: cells that the pattern made are cells in it.
+    Handed(Fun, Ref, Fun, Ref),
     /// `lift(f)(x)`
     Lift(Fun, Ref),
     /// `lift(({ x, y }) => …)({ x, y })`

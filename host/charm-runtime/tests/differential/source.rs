@@ -38,6 +38,10 @@ const strict = (v: any): any => {
   if (sum(v) > 300) throw new RangeError("too much");
   return sum(v);
 };
+const look = (v: any, f: any): any => {
+  const isCell = typeof v?.get === "function";
+  return [isCell, f(isCell ? v.get() : v), v?.n];
+};
 const small = (v: any): any => v === undefined || JSON.stringify(v).length <= 400 ? v : 0;
 "#;
 
@@ -120,6 +124,10 @@ fn derive(what: &Derive) -> String {
         Derive::Two(f, x, g, y) => {
             let (f, g) = (f.name(), g.name());
             format!("derive({{ x: {}, y: {} }}, ({{ x, y }}: any) => [{f}(x), {g}(y)])", name(*x), name(*y))
+        }
+        Derive::Handed(f, x, g, y) => {
+            let (f, g) = (f.name(), g.name());
+            format!("derive({{ x: {}, y: {} }}, ({{ x, y }}) => [look(x, {f}), look(y, {g})])", name(*x), name(*y))
         }
         Derive::Lift(f, x) => format!("lift((x: any) => {}(x))({})", f.name(), name(*x)),
         Derive::LiftTwo(f, x, g, y) => {

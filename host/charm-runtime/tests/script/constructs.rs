@@ -169,7 +169,9 @@ async fn run(component: &std::sync::Arc<bg_sandbox::CharmComponent>, source: &st
 /// The names of all tests in this folder and of the engine.
 fn tests() -> BTreeSet<String> {
     let mut names = BTreeSet::new();
-    for folder in ["host/charm-runtime/tests/script", "host/script/src/tests", "host/transpile/src"] {
+    for folder in
+        ["host/charm-runtime/tests/script", "host/script/src/tests", "host/transpile/src", "host/transpile/src/tests"]
+    {
         for entry in std::fs::read_dir(workspace(folder)).unwrap() {
             let path = entry.unwrap().path();
             if path.extension().is_some_and(|extension| extension == "rs") {

@@ -18,6 +18,7 @@ mod figures;
 mod garbage;
 mod gmail;
 mod old_databases;
+mod others;
 mod regexps;
 mod support;
 mod watchdog;

@@ -22,7 +22,8 @@ pub(crate) fn workspace(path: &str) -> PathBuf {
 /// next test.
 pub(crate) async fn component(charm_time: Duration) -> Arc<CharmComponent> {
     let guests = tokio::task::spawn_blocking(bg_build::ensure_guests).await.unwrap().unwrap();
-    let limits = Limits { charm_time, ..Limits::default() };
+    // How long loading ahead takes says something of the machine only.
+    let limits = Limits { charm_time, preload_time: charm_time, ..Limits::default() };
     let cache = Some(workspace("target/script-test-cache"));
     let sandbox = Sandbox::new(SandboxOptions { limits, cache, ..SandboxOptions::default() }).unwrap();
     let loaded = sandbox.load(std::fs::read(guests.path("script").unwrap()).unwrap(), World::Charm).await.unwrap();
@@ -83,9 +84,20 @@ impl Charm {
     }
 
     pub(crate) async fn fixture(component: &Arc<CharmComponent>, file: &str, inputs: Value, http: GateClient) -> Self {
+        let source = std::fs::read_to_string(charm_source(file)).unwrap();
+        Self::changed_fixture(component, file, source, inputs, http).await
+    }
+
+    /// A fixture with another text in place of its first file's.
+    pub(crate) async fn changed_fixture(
+        component: &Arc<CharmComponent>,
+        file: &str,
+        source: String,
+        inputs: Value,
+        http: GateClient,
+    ) -> Self {
         let path = charm_source(file);
         let folder = path.parent().unwrap();
-        let source = std::fs::read_to_string(&path).unwrap();
         let files = gather(file, &source, |import| Ok::<_, ()>(std::fs::read_to_string(folder.join(import.path)).ok()))
             .unwrap();
         let program = transpile_files(&Sources { file_name: file, source: &source, files: &files });

@@ -42,6 +42,9 @@ pub(crate) enum CharmCommand {
     /// Test a charm in a temporary runtime: deploy it, poll it, and print what changed
     #[command(after_help = limits::help())]
     Test(Box<TestArgs>),
+    /// Check whether a charm can be deployed, and name all that is wrong with it
+    #[command(after_help = limits::help())]
+    Check(Box<CheckArgs>),
     /// Show or change access to a space
     Acl(AclArgs),
     /// Delete a charm with its registration, cells, secrets, log and runs. This cannot be undone
@@ -168,6 +171,19 @@ pub(crate) struct TestArgs {
 
     #[command(flatten)]
     pub(crate) event: EventArgs,
+
+    #[command(flatten)]
+    pub(crate) json: JsonArg,
+
+    #[command(flatten, next_help_heading = GUESTS)]
+    pub(crate) handlers: HandlerArgs,
+}
+
+/// Options of `charm check`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct CheckArgs {
+    #[command(flatten)]
+    pub(crate) source: SourceArgs,
 
     #[command(flatten)]
     pub(crate) json: JsonArg,

@@ -2,6 +2,7 @@
 
 mod acl;
 mod charm_test;
+mod check;
 mod delete;
 mod deploy;
 mod diff;
@@ -10,6 +11,8 @@ mod logs;
 mod page;
 mod set;
 mod source;
+mod steps;
+mod temporary;
 pub(crate) mod trigger;
 mod watch;
 
@@ -31,6 +34,7 @@ pub(crate) async fn run(common: &Common, command: &CharmCommand) -> anyhow::Resu
         CharmCommand::Trigger(args) => trigger::run(common, args).await?,
         CharmCommand::Set(args) => set::run(common, args).await?,
         CharmCommand::Test(args) => return charm_test::run(common, args, crate::shutdown_on_signal()?).await,
+        CharmCommand::Check(args) => return check::run(common, args, crate::shutdown_on_signal()?).await,
         CharmCommand::Acl(args) => acl::run(common, args).await?,
         CharmCommand::Delete(args) => delete::run(common, args).await?,
     }

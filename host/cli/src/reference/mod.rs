@@ -17,7 +17,7 @@ use crate::limits;
 use crate::options::Options as _;
 
 /// Where each kind of outcome is documented.
-const OUTCOMES: &str = include_str!("../../../poller/src/outcome.rs");
+const OUTCOMES: &str = include_str!("../../../poller/src/kind.rs");
 
 /// A cell of a Markdown table.
 fn cell(text: &str) -> String {

@@ -3,7 +3,8 @@
 use std::sync::{Arc, Mutex};
 
 use bg_egress::{
-    CredentialError, CredentialSource, Decision, EgressError, Owner, RequestCharm, RequestOptions, ResponseBody,
+    CredentialError, CredentialSource, Decision, EgressError, NotRenewed, Owner, RequestCharm, RequestOptions,
+    ResponseBody,
 };
 use bg_identity::Secret;
 use bg_manifest::{CredentialPath, EffectiveGrant};
@@ -145,13 +146,19 @@ async fn a_token_is_renewed_once_for_a_request() {
 
 #[tokio::test]
 async fn without_a_renewed_token_the_guest_gets_the_servers_own_answer() {
-    let away = CredentialError::Unavailable("the token service is away".to_owned());
-    for renewal in [Ok(None), Ok(Some("no token")), Err(away)] {
+    let away = CredentialError::failed("the token service is away");
+    for (renewal, reason) in
+        [(Ok(None), None), (Ok(Some("no token")), None), (Err(away), Some("the token service is away"))]
+    {
         let server = accepting(NEW, "401 Unauthorized").await;
         let source = Renewing::with(renewal);
         let setup = setup(&server, &source);
-        assert_eq!(send(&setup, &server, "GET", Empty::new()).await.status(), 401);
+        let response = send(&setup, &server, "GET", Empty::new()).await;
+        assert_eq!(response.status(), 401);
         assert_eq!((source.refused().len(), server.seen().len()), (1, 1));
+        // What the host knows beyond that answer.
+        let known = response.extensions().get::<NotRenewed>().map(|NotRenewed(error)| error.to_string());
+        assert_eq!(known.as_deref(), reason);
     }
 }
 

@@ -3,15 +3,16 @@
 use std::time::Duration;
 
 use tokio::time::Instant;
-use tracing::{info, warn};
+use tracing::info;
 
+use super::standing::cause_of_validity;
 use super::underway::UnderWay;
 use super::{Engine, GroupId, Link};
 use crate::health::{Function, PAUSE_AFTER, Paused};
 use crate::poll::{Turn, Validity};
-use crate::report::one_line;
+use crate::report::{self, one_line};
 use crate::schedule::{ComponentAnswer, Settlement};
-use crate::{Consequence, OutcomeKind, policy};
+use crate::{Cause, Consequence, OutcomeKind, policy};
 
 impl Engine {
     /// What a turn means for the schedule. The rule is at [`Health`](crate::health::Health).
@@ -50,12 +51,12 @@ impl Engine {
         let charms = || schedule.active(Some(component.id()), PAUSE_AFTER);
         let paused = group.health.charm_failed(&poll.charm, charms, kind, Instant::now(), group.interval, jitter);
         if let Some(paused) = paused {
-            self.paused(poll.group, paused, kind, &turn.outcome.to_string()).await;
+            self.paused(poll.group, paused, (kind, cause_of_validity(kind, turn)), &turn.outcome.to_string()).await;
         }
     }
 
     /// An integration is paused, or stays so after its probe.
-    pub(super) async fn paused(&mut self, id: GroupId, paused: Paused, outcome: OutcomeKind, reason: &str) {
+    pub(super) async fn paused(&mut self, id: GroupId, paused: Paused, of: (OutcomeKind, Cause), reason: &str) {
         let now = Instant::now();
         let Paused { function, charms, wait, failing_since, again } = paused;
         self.groups[id].next_fetch = now + wait;
@@ -71,13 +72,13 @@ impl Engine {
             }
             Function::IsValidCharm => format!("is-valid-charm failed for {PAUSE_AFTER} charms and answered for none"),
         };
-        warn!(
-            target: "poller", %integration, %outcome, paused_s = wait.as_secs(),
+        let text = format!(
             "The integration {integration} is paused for {} s: {what}, the first time {} s ago; its charms are not \
              polled, and no failures are counted: {reason}",
             wait.as_secs(),
             now.duration_since(failing_since).as_secs(),
         );
+        report::component(integration, of, Some(wait), &text);
     }
 
     /// The probe has ended a pause.

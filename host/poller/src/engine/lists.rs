@@ -9,7 +9,7 @@ use tracing::{info, warn};
 
 use super::{Engine, Fetched, Group, GroupId, Link};
 use crate::guard::guarded;
-use crate::report::one_line;
+use crate::report::{self, one_line};
 use crate::schedule::{LIST_LIFE, ListChange, Named, Owed};
 use crate::{CharmRef, IntegrationError, OutcomeKind, StateError, policy};
 
@@ -32,8 +32,7 @@ impl Engine {
             group.health.list_begun();
             self.fetches.spawn(async move {
                 let answer = guarded(component.fetch_charms(), FETCH_LIMIT).await;
-                let failed = |message: String| Err(IntegrationError::new(OutcomeKind::Trapped, message));
-                (id, replaced, answer.unwrap_or_else(failed))
+                (id, replaced, answer.unwrap_or_else(|problem| Err(IntegrationError::unanswered(problem))))
             });
         }
     }
@@ -91,9 +90,10 @@ impl Engine {
         let group = &mut self.groups[id];
         group.fetching = false;
         if let (Err(error), Some(component)) = (kept, &group.component) {
-            let integration = component.id();
+            let (integration, cause) = (component.id(), error.cause());
             warn!(
-                target: "poller", %integration,
+                target: "poller", %integration, blame = cause.blame().as_str(), cause = cause.as_str(),
+                fix = cause.fix_of_component(integration),
                 "The integration {integration} goes on with the state from before its last fetch-charms, and may name \
                  charms again: {}",
                 one_line(&error.to_string())
@@ -131,6 +131,7 @@ impl Engine {
         if unregistered > 0 && !group.named_unregistered {
             warn!(
                 target: "poller", %integration,
+                fix = format!("bg-wasm-host register CHARM --integration {integration}, for those that are to be polled"),
                 "The integration {integration} names {unregistered} charms that are not registered for it; they are \
                  not polled"
             );
@@ -151,24 +152,21 @@ impl Engine {
         if let Some(paused) =
             group.health.list_failed(kind, has_list, now, interval, |pauses| policy::jitter(integration, pauses))
         {
-            self.paused(id, paused, error.kind, &error.to_string()).await;
+            self.paused(id, paused, (error.kind, error.cause), &error.to_string()).await;
             self.show_failed_list(id, error, true);
             return;
         }
-        let reason = one_line(&error.to_string());
-        match change {
-            Some(ListChange::Fails) => warn!(
-                target: "poller", %integration, outcome = %error.kind,
-                "fetch-charms of the integration {integration} failed; its last list is used for up to \
-                 {} minutes: {reason}",
-                LIST_LIFE.as_secs() / 60
-            ),
-            Some(ListChange::Stopped) => warn!(
-                target: "poller", %integration, outcome = %error.kind,
-                "fetch-charms of the integration {integration} failed; its charms are not polled until it \
-                 works: {reason}"
-            ),
-            Some(ListChange::Works) | None => {}
+        let leads_to = match change {
+            Some(ListChange::Fails) => {
+                Some(format!("its last list is used for up to {} minutes", LIST_LIFE.as_secs() / 60))
+            }
+            Some(ListChange::Stopped) => Some("its charms are not polled until it works".to_owned()),
+            Some(ListChange::Works) | None => None,
+        };
+        if let Some(leads_to) = leads_to {
+            let reason = one_line(&error.to_string());
+            let text = format!("fetch-charms of the integration {integration} failed; {leads_to}: {reason}");
+            report::component(integration, (error.kind, error.cause), None, &text);
         }
         self.show_failed_list(id, error, change.is_some());
     }

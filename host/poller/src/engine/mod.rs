@@ -340,7 +340,7 @@ impl Engine {
                 self.schedule.read_changes(&changed, &removed).await;
             }
             News::Refused => self.runtime_answers(),
-            News::Unavailable(problem) => {
+            News::Unavailable(cause, problem) => {
                 if !matches!(self.link, Link::Down(_)) {
                     self.link = Link::Down(Instant::now());
                     let error = RuntimeError::unavailable(problem);
@@ -348,7 +348,10 @@ impl Engine {
                         return Err(error);
                     }
                     let problem = report::one_line(&error.to_string());
-                    error!(target: "poller", "{problem}; polling pauses until it answers, and no failures are counted");
+                    error!(
+                        target: "poller", blame = cause.blame().as_str(), cause = cause.as_str(), fix = cause.advice(),
+                        "{problem}; polling pauses until it answers, and no failures are counted"
+                    );
                 }
             }
         }

@@ -2,12 +2,12 @@
 
 use bg_identity::IntegrationId;
 use tokio::time::Instant;
-use tracing::{info, warn};
+use tracing::info;
 
 use super::{Engine, GroupId, Link};
 use crate::health::{Function, Paused};
 use crate::poll::{Turn, Validity};
-use crate::report::one_line;
+use crate::report::{self, one_line};
 use crate::{Cause, ComponentFailure, IntegrationError, OutcomeKind, Standing};
 
 impl Engine {
@@ -40,7 +40,7 @@ impl Engine {
             return;
         }
         let reason = one_line(&error.message);
-        let before = self.show_failure(id, Function::FetchCharms, error.kind, Some(error.cause), &reason);
+        let before = self.show_failure(id, Function::FetchCharms, (error.kind, error.cause), &reason);
         let is_usable = self.groups[id].component.as_ref().is_some_and(|it| self.schedule.has_list(it.id()));
         self.show(id, |standing| standing.without_list = !is_usable);
         let group = &mut self.groups[id];
@@ -50,10 +50,10 @@ impl Engine {
             && let Some(component) = &group.component
         {
             let (integration, kind) = (component.id(), error.kind);
-            warn!(
-                target: "poller", %integration, outcome = %kind,
+            let text = format!(
                 "fetch-charms of the integration {integration} still fails, with {kind} instead of {before}: {reason}"
             );
+            report::component(integration, (kind, error.cause), None, &text);
         }
     }
 
@@ -93,14 +93,15 @@ impl Engine {
                 let message = turn.outcome.message.as_deref().unwrap_or_default();
                 let reason = message.split_once(": ").map_or(message, |(_, reason)| reason);
                 let reason = one_line(reason);
-                self.show_failure(id, Function::IsValidCharm, kind, turn.outcome.cause, &reason);
-                self.tell_failing_validity(id, kind, &reason);
+                let cause = cause_of_validity(kind, turn);
+                self.show_failure(id, Function::IsValidCharm, (kind, cause), &reason);
+                self.log_failing_validity(id, (kind, cause), &reason);
             }
         }
     }
 
     /// Logs that `is-valid-charm` fails, once for each kind; not if it fails for single charms and answers for others.
-    fn tell_failing_validity(&mut self, id: GroupId, kind: OutcomeKind, reason: &str) {
+    fn log_failing_validity(&mut self, id: GroupId, (kind, cause): (OutcomeKind, Cause), reason: &str) {
         let group = &mut self.groups[id];
         let before = group.health.logged();
         if !group.health.should_log(kind, Instant::now(), group.interval) {
@@ -112,10 +113,10 @@ impl Engine {
             None => "fails".to_owned(),
             Some(before) => format!("still fails, with {kind} instead of {before}"),
         };
-        warn!(
-            target: "poller", %integration, outcome = %kind,
+        let text = format!(
             "is-valid-charm of the integration {integration} {fails}, and has answered for no charm lately: {reason}"
         );
+        report::component(integration, (kind, cause), None, &text);
     }
 
     /// Answers the kind of the failure before, if the function has not answered in between.
@@ -123,13 +124,13 @@ impl Engine {
         &mut self,
         id: GroupId,
         function: Function,
-        kind: OutcomeKind,
-        cause: Option<Cause>,
+        (kind, cause): (OutcomeKind, Cause),
         reason: &str,
     ) -> Option<OutcomeKind> {
         let at = self.options.clock.now();
         let (in_a_row, before) = self.groups[id].health.fails(function, kind);
-        let (function, reason, blame) = (function.name().to_owned(), reason.to_owned(), cause.map(Cause::blame));
+        let (function, reason) = (function.name().to_owned(), reason.to_owned());
+        let (blame, cause) = (Some(cause.blame()), Some(cause));
         let failure = ComponentFailure { at, function, kind, blame, cause, reason, in_a_row };
         self.show(id, |standing| standing.failure = Some(failure));
         before
@@ -145,4 +146,9 @@ impl Engine {
     pub(super) fn show_load(&self) {
         self.options.gauges.set(self.polls.len(), self.schedule.queued(), self.schedule.registrations());
     }
+}
+
+/// The cause of a turn in which `is-valid-charm` failed with this kind.
+pub(super) fn cause_of_validity(kind: OutcomeKind, turn: &Turn) -> Cause {
+    turn.outcome.cause.unwrap_or_else(|| Cause::of_component(kind))
 }

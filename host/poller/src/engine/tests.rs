@@ -5,9 +5,9 @@ use std::sync::Mutex;
 use bg_identity::{CharmId, space_did};
 
 use super::*;
-use crate::PollEvent;
 use crate::schedule::memory::MemorySchedule;
 use crate::testing::{Idle, Nowhere, registration};
+use crate::{Cause, PollEvent};
 
 const LEASE: Duration = Duration::from_secs(3);
 /// Several leases, and less than a shutdown waits for.
@@ -50,7 +50,7 @@ async fn the_lease_of_a_poll_is_renewed_until_it_ends_also_while_the_runtime_is_
     for is_away in [false, true] {
         let (mut engine, settled) = engine().await;
         if is_away {
-            engine.hear(News::Unavailable("connection refused".into())).await.unwrap();
+            engine.hear(News::Unavailable(Cause::RuntimeAway, "connection refused".into())).await.unwrap();
         }
         let end = Instant::now() + POLL * 2;
         while Instant::now() < end {

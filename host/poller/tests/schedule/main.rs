@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "tests, also where they are no #[test] functions")]
 
 mod faults;
+mod spread;
 
 use std::sync::Arc;
 use std::time::Duration;

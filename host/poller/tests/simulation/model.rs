@@ -401,7 +401,7 @@ impl Model {
         };
         // By a clock that was set back, it waits once more. What then becomes due at the same moment is spread over an
         // interval, and so is what is in its way.
-        let again = spread.max(if self.excused { longest } else { self.interval }) + spread;
+        let again = spread.max(if self.excused { longest } else { self.interval }) + spread.max(self.interval);
         let due = by_itself.max(since.max(self.settled) + again) + slack;
         if now > due {
             let rule = if now > due + self.interval * 2 { "forgotten" } else { "late" };

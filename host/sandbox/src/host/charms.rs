@@ -9,6 +9,7 @@ use bg_poller::{
 use wasmtime::component::Resource;
 
 use super::CallState;
+use super::handle::OpenCharm;
 use crate::bindings::integration::charms::{self, CharmError};
 use crate::bindings::integration::values;
 use crate::draft::Draft;
@@ -17,10 +18,6 @@ use crate::text;
 
 /// The longest reason why a charm is not fit for polling, in bytes.
 const REASON_BYTES: usize = 1024;
-
-/// A charm that a guest has a handle to.
-#[allow(unreachable_pub, reason = "the bindings name it as public")]
-pub struct OpenCharm(pub(crate) Arc<dyn Charm>);
 
 /// What only guests of world `integration` have.
 pub(crate) struct IntegrationWorld {

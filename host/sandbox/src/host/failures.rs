@@ -7,13 +7,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use bg_egress::{CredentialError, EgressError, Rule, Wait};
+use bg_egress::{CredentialError, EgressError, NotRenewed, Progress, Rule, Stage, Wait};
 use bg_identity::retry_after;
-use bg_poller::{Cause, FailedServer, Servers};
+use bg_poller::{Cause, FailedServer, RuntimeError, Servers};
 use http::{HeaderMap, StatusCode};
 
 use super::challenges;
-use crate::failure::{Explanation, Refusal};
+use crate::credentials::of_runtime;
+use crate::failure::{Awaited, Explanation, Refusal};
 use crate::text;
 
 /// The longest text about a failed request, in bytes.
@@ -45,28 +46,53 @@ impl Server {
     fn failed(&self, retry_after: Option<Duration>) -> Option<FailedServer> {
         self.origin.as_ref().map(|origin| FailedServer { origin: origin.as_ref().to_owned(), retry_after })
     }
+
+    fn awaited(&self) -> Awaited {
+        Awaited::Server { host: text::one_line(&self.host, TEXT_BYTES), server: self.failed(None) }
+    }
 }
 
-/// A request that may explain an error.
-enum Request {
-    /// It was sent to this server, which has not answered yet.
-    Open(Server),
-    /// It failed.
-    Failed(Refusal),
+/// A request that may explain how the call ends.
+struct Request {
+    server: Server,
+    /// Whether the guest waits for its answer, or the rest of that.
+    is_open: bool,
+    /// How far the gate is with it.
+    progress: Progress,
+    /// When it was sent.
+    since: Instant,
+    /// Why it failed, if the guest can report that its error comes from it.
+    refusal: Option<Refusal>,
+}
+
+impl Request {
+    fn new(server: Server, progress: Progress) -> Self {
+        Self { server, is_open: true, progress, since: Instant::now(), refusal: None }
+    }
+
+    /// What the guest waits for, other than itself.
+    fn waits_for(&self) -> Option<Awaited> {
+        match self.progress.stage() {
+            Stage::Permit => Some(Awaited::Room),
+            Stage::Body => None,
+            Stage::Server => Some(self.server.awaited()),
+        }
+    }
 }
 
 #[derive(Default)]
 struct Known {
-    /// The first request that the gate refused.
+    /// The first request that the gate refused, or for which it had no valid credential.
     first: Option<Refusal>,
-    /// The servers that the guest waits for, for an answer or the rest of one, by the numbers of their requests.
-    open: BTreeMap<u32, Server>,
     /// The origins that have answered a request well.
     answered: BTreeSet<Arc<str>>,
     /// The origins that have not, and the newest of these failures.
     unwell: BTreeSet<Arc<str>>,
     newest: Option<FailedServer>,
-    /// All requests that have no answer yet, or that failed, by their numbers.
+    /// How long the guest waited for servers in vain, until the time of a request ended or the guest gave it up; and
+    /// the last of these servers.
+    in_vain: (Duration, Option<Server>),
+    /// The requests that have no answer yet, that the guest gave up, and that failed, by their numbers.
     requests: BTreeMap<u32, Request>,
     /// The one that the guest's error comes from.
     named: Option<u32>,
@@ -90,6 +116,27 @@ impl Known {
             self.answered.clear();
         }
     }
+
+    fn waited_in_vain(&mut self, number: u32) {
+        let Some(request) = self.requests.get(&number) else { return };
+        if request.progress.stage() == Stage::Server {
+            let (waited, server) = &mut self.in_vain;
+            *waited += request.since.elapsed();
+            *server = Some(request.server.clone());
+        }
+    }
+
+    /// Of too many, the oldest that failed: what the call still waits for is kept, whatever else fails meanwhile.
+    fn forget_the_oldest(&mut self) {
+        if self.requests.len() <= MOST {
+            return;
+        }
+        let closed = self.requests.iter().find(|(_, request)| !request.is_open).map(|(number, _)| *number);
+        match closed {
+            Some(number) => drop(self.requests.remove(&number)),
+            None => drop(self.requests.pop_first()),
+        }
+    }
 }
 
 impl Failures {
@@ -102,13 +149,10 @@ impl Failures {
     }
 
     /// A request is sent to this host.
-    pub(super) fn sent(&self, number: u32, server: &Server) {
+    pub(super) fn sent(&self, number: u32, server: &Server, progress: &Progress) {
         let mut known = self.known();
-        known.open.insert(number, server.clone());
-        if known.open.len() > MOST {
-            known.open.pop_first();
-        }
-        self.keep(&mut known, number, Some(Request::Open(server.clone())));
+        known.requests.insert(number, Request::new(server.clone(), progress.clone()));
+        known.forget_the_oldest();
     }
 
     /// A request was refused, or failed.
@@ -117,69 +161,105 @@ impl Failures {
         let failed = elsewhere.and_then(|_| server.failed(None));
         let failure = refused.or(elsewhere).map(|cause| {
             let text = text::one_line(&error.to_string(), TEXT_BYTES);
-            Refusal { cause, text, status: None, server: failed.clone() }
+            Refusal { cause, text, answered: None, server: failed.clone() }
         });
         let mut known = self.known();
         if elsewhere.is_some() {
             known.is_unwell(server, failed);
         }
+        if elsewhere == Some(Cause::TooSlow) {
+            known.waited_in_vain(number);
+        }
         // The gate and the call may both find out first that the call is over.
         let ends_with_the_call = matches!(error, EgressError::Timeout { .. }) && Instant::now() >= self.deadline;
-        if !ends_with_the_call {
-            known.open.remove(&number);
-        }
+        let is_open = ends_with_the_call && known.requests.get(&number).is_some_and(|request| request.is_open);
         if refused.is_some() && known.first.is_none() {
             known.first.clone_from(&failure);
         }
-        self.keep(&mut known, number, failure.map(Request::Failed));
+        self.keep(&mut known, number, server, is_open, failure);
     }
 
-    /// A server answered with this status, and these headers.
-    pub(super) fn answered(&self, number: u32, server: &Server, status: StatusCode, headers: &HeaderMap) {
+    /// A server answered so. If it refused a token that could not be renewed, it is that which is wrong.
+    pub(super) fn answered<B>(&self, number: u32, server: &Server, response: &http::Response<B>) {
+        let (status, headers) = (response.status(), response.headers());
+        let not_renewed = response.extensions().get().and_then(|NotRenewed(error)| {
+            let text = format!("{} answered {status}, and the token cannot be renewed: {error}", server.host);
+            Some((cause_of_credential(error)?, text))
+        });
+        if let Some((cause, text)) = not_renewed {
+            let refusal = Refusal { cause, text: text::one_line(&text, TEXT_BYTES), answered: None, server: None };
+            let mut known = self.known();
+            known.is_well(server);
+            // As if the gate had refused the request for want of a credential.
+            known.first.get_or_insert_with(|| refusal.clone());
+            self.keep(&mut known, number, server, false, Some(refusal));
+            return;
+        }
         let cause = cause_of_answer(status, headers);
         let failed =
             cause.filter(|cause| *cause == Cause::ServerFails).and_then(|_| server.failed(retry_after(headers)));
         let failure = cause.map(|cause| {
             let text = text::one_line(&format!("{} answered {status}", server.host), TEXT_BYTES);
-            Request::Failed(Refusal { cause, text, status: Some(status), server: failed.clone() })
+            Refusal { cause, text, answered: Some((server.host.clone(), status)), server: failed.clone() }
         });
         let mut known = self.known();
-        known.open.remove(&number);
         match cause {
             // Of a server that asks for fewer requests nobody knows whether others may send some.
             Some(Cause::TooManyRequests) => known.is_unwell(server, None),
             Some(Cause::ServerFails) => known.is_unwell(server, failed),
             _ => known.is_well(server),
         }
-        self.keep(&mut known, number, failure);
+        self.keep(&mut known, number, server, false, failure);
     }
 
     /// The guest waits for more of an answer.
-    pub(super) fn reads(&self, number: u32, server: &Server) {
+    pub(super) fn reads(&self, number: u32, server: &Server, progress: &Progress) {
         let mut known = self.known();
-        known.open.insert(number, server.clone());
-        if known.open.len() > MOST {
-            known.open.pop_first();
-        }
+        let request = || Request::new(server.clone(), progress.clone());
+        known.requests.entry(number).or_insert_with(request).is_open = true;
+        known.forget_the_oldest();
     }
 
     /// More of an answer has come, or its end.
     pub(super) fn has_read(&self, number: u32) {
-        self.known().open.remove(&number);
+        let mut known = self.known();
+        let Some(request) = known.requests.get_mut(&number) else { return };
+        request.is_open = false;
+        if request.refusal.is_none() {
+            known.requests.remove(&number);
+        }
     }
 
     /// The guest has given up a request, or the rest of its answer, unless the end of the call did that.
     pub(super) fn given_up(&self, number: u32) {
-        if Instant::now() < self.deadline {
-            self.known().open.remove(&number);
+        if Instant::now() >= self.deadline {
+            return;
+        }
+        let mut known = self.known();
+        let Some(request) = known.requests.get_mut(&number) else { return };
+        let was_open = std::mem::take(&mut request.is_open);
+        if was_open {
+            known.waited_in_vain(number);
+        }
+        if !self.says_causes {
+            known.requests.remove(&number);
         }
     }
 
-    /// The host of a request that has no answer yet, if there is one, and its server: the oldest.
-    pub(crate) fn waits_for(&self) -> Option<(String, Option<FailedServer>)> {
+    /// What the guest waits for, if it waits for a request: a server rather than room.
+    pub(crate) fn waits_for(&self) -> Option<Awaited> {
         let known = self.known();
-        let (_, server) = known.open.first_key_value()?;
-        Some((text::one_line(&server.host, TEXT_BYTES), server.failed(None)))
+        let mut open = known.requests.values().filter(|request| request.is_open).filter_map(Request::waits_for);
+        let first = open.next()?;
+        let server = (first == Awaited::Room).then(|| open.find(|awaited| *awaited != Awaited::Room)).flatten();
+        Some(server.unwrap_or(first))
+    }
+
+    /// The server that the guest waited for in vain last, if it did that for more than half of `time` in all.
+    pub(crate) fn waited_for(&self, time: Duration) -> Option<Awaited> {
+        let known = self.known();
+        let (waited, server) = &known.in_vain;
+        server.as_ref().filter(|_| *waited > time / 2).map(Server::awaited)
     }
 
     /// What a call that succeeded says about servers.
@@ -194,19 +274,17 @@ impl Failures {
         self.known().newest.clone()
     }
 
-    /// Keeps what is known about a request: nothing if it explains no error.
-    fn keep(&self, known: &mut Known, number: u32, request: Option<Request>) {
-        if !self.says_causes {
-            return;
-        }
-        let Some(request) = request else {
+    /// Keeps what is known about a request: nothing, if it explains no end of the call.
+    fn keep(&self, known: &mut Known, number: u32, server: &Server, is_open: bool, refusal: Option<Refusal>) {
+        let refusal = refusal.filter(|_| self.says_causes);
+        if !is_open && refusal.is_none() {
             known.requests.remove(&number);
             return;
-        };
-        known.requests.insert(number, request);
-        if known.requests.len() > MOST {
-            known.requests.pop_first();
         }
+        let server = server.clone();
+        let request = known.requests.entry(number).or_insert_with(|| Request::new(server, Progress::default()));
+        (request.is_open, request.refusal) = (is_open, refusal);
+        known.forget_the_oldest();
     }
 
     /// The guest reports that its error comes from this request.
@@ -217,14 +295,25 @@ impl Failures {
     /// What explains the error that the guest returned.
     pub(crate) fn explain(&self) -> Explanation {
         let known = self.known();
-        match known.named.and_then(|number| known.requests.get(&number)) {
-            Some(Request::Failed(refusal)) => return Explanation::Cause(refusal.clone()),
-            Some(Request::Open(server)) => {
-                let text = format!("{} did not answer in the time that the charm allows", server.host);
-                let (text, server) = (text::one_line(&text, TEXT_BYTES), server.failed(None));
-                return Explanation::Cause(Refusal { cause: Cause::TooSlow, text, status: None, server });
+        if self.says_causes
+            && let Some(request) = known.named.and_then(|number| known.requests.get(&number))
+        {
+            let refusal = request.refusal.clone().or_else(|| {
+                let (cause, text, server) = match request.waits_for()? {
+                    Awaited::Server { host, server } => {
+                        let text = format!("{host} did not answer in the time that the charm allows");
+                        (Cause::TooSlow, text::one_line(&text, TEXT_BYTES), server)
+                    }
+                    Awaited::Room => {
+                        let text = "there was no room for the request in the time that the charm allows";
+                        (Cause::NoRoomForRequest, text.to_owned(), None)
+                    }
+                };
+                Some(Refusal { cause, text, answered: None, server })
+            });
+            if let Some(refusal) = refusal {
+                return Explanation::Cause(refusal);
             }
-            None => {}
         }
         match &known.first {
             None => Explanation::None,
@@ -243,12 +332,25 @@ fn refused(error: &EgressError) -> Option<Cause> {
         EgressError::Address { .. } => Some(Cause::PrivateAddress),
         // No option would help: no guest may send this.
         EgressError::Denied { .. } => Some(Cause::NeverAllowed),
-        EgressError::Credential { source: CredentialError::Refused(_), .. } => Some(Cause::CredentialRefused),
-        EgressError::Credential { source: CredentialError::Missing(_), .. } => Some(Cause::SignInMissing),
-        EgressError::Credential { source: CredentialError::Unavailable(_), .. } => Some(Cause::TokenServiceFails),
+        EgressError::Credential { source, .. } => cause_of_credential(source),
+        EgressError::Timeout { what: Wait::Credential, .. } => Some(Cause::TokenServiceFails),
         // Requests of all charms, or of all calls of an integration, share these permits.
         EgressError::Timeout { what: Wait::SharedPermit, .. } => Some(Cause::NoRoomForRequest),
         _ => None,
+    }
+}
+
+/// Why there is no credential: the same as if the charm runtime had ended a poll for it. None if the guest asked for
+/// one that is not its own.
+fn cause_of_credential(error: &CredentialError) -> Option<Cause> {
+    match error {
+        CredentialError::NotItsCharm { .. } => None,
+        CredentialError::Missing(_) => Some(Cause::SignInMissing),
+        CredentialError::Failed(_) => Some(match of_runtime(error) {
+            Some(RuntimeError::NotFound(_) | RuntimeError::Unfit(_) | RuntimeError::Invalid(_)) => Cause::SignInMissing,
+            Some(error) => error.cause(),
+            None => Cause::TokenServiceFails,
+        }),
     }
 }
 
@@ -279,7 +381,7 @@ fn cause_of_answer(status: StatusCode, headers: &HeaderMap) -> Option<Cause> {
 #[cfg(test)]
 mod tests {
     use bg_egress::Owner;
-    use bg_poller::Blame;
+    use bg_poller::{Blame, OutcomeKind};
     use http::header;
 
     use super::*;
@@ -292,6 +394,26 @@ mod tests {
         Failures::new(says_causes, Instant::now() + Duration::from_mins(1))
     }
 
+    /// The gate has room for it.
+    fn sent(failures: &Failures, number: u32, host: &str) {
+        let progress = Progress::default();
+        progress.reach(Stage::Server);
+        failures.sent(number, &server(host), &progress);
+    }
+
+    fn waits_for(failures: &Failures) -> Option<String> {
+        failures.waits_for().map(|awaited| match awaited {
+            Awaited::Server { host, .. } => host,
+            Awaited::Room => "room".to_owned(),
+        })
+    }
+
+    fn answer(status: StatusCode) -> http::Response<()> {
+        let mut response = http::Response::new(());
+        *response.status_mut() = status;
+        response
+    }
+
     fn denied() -> EgressError {
         EgressError::Denied { rule: Rule::Grant, message: "GET https://a.example/ is not granted".into(), option: None }
     }
@@ -299,7 +421,7 @@ mod tests {
     #[test]
     fn a_request_that_the_guest_gave_up_for_its_own_timeout_is_the_upstreams_fault_until_it_is_answered() {
         let failures = failures(true);
-        failures.sent(1, &server("slow.example"));
+        sent(&failures, 1, "slow.example");
         assert_eq!(failures.explain(), Explanation::None, "it is not named");
         failures.name(1);
         let explanation = failures.explain();
@@ -307,7 +429,7 @@ mod tests {
             matches!(&explanation, Explanation::Cause(refusal) if refusal.cause == Cause::TooSlow && refusal.text.starts_with("slow.example")),
             "{explanation:?}"
         );
-        failures.answered(1, &server("slow.example"), StatusCode::OK, &HeaderMap::new());
+        failures.answered(1, &server("slow.example"), &answer(StatusCode::OK));
         assert_eq!(failures.explain(), Explanation::None);
     }
 
@@ -315,20 +437,67 @@ mod tests {
     fn a_call_waits_for_the_oldest_request_that_has_no_answer_when_its_time_ends() {
         for says_causes in [true, false] {
             let failures = failures(says_causes);
-            assert_eq!(failures.waits_for(), None);
+            assert_eq!(waits_for(&failures), None);
             for (number, host) in [(1, "a.example"), (2, "b.example"), (3, "c.example")] {
-                failures.sent(number, &server(host));
+                sent(&failures, number, host);
             }
-            failures.answered(1, &server("a.example"), StatusCode::OK, &HeaderMap::new());
+            failures.answered(1, &server("a.example"), &answer(StatusCode::OK));
             failures.failed(2, &server("a.example"), &EgressError::Timeout { what: Wait::Head, after: Duration::ZERO });
-            assert_eq!(failures.waits_for().unwrap().0, "c.example");
+            assert_eq!(waits_for(&failures).unwrap(), "c.example");
             failures.failed(3, &server("a.example"), &denied());
-            assert_eq!(failures.waits_for(), None);
+            assert_eq!(waits_for(&failures), None);
         }
         let over = Failures::new(true, Instant::now());
-        over.sent(1, &server("a.example"));
+        sent(&over, 1, "a.example");
         over.failed(1, &server("a.example"), &EgressError::Timeout { what: Wait::Whole, after: Duration::ZERO });
-        assert_eq!(over.waits_for().unwrap().0, "a.example", "both ended at the same time");
+        assert_eq!(waits_for(&over).unwrap(), "a.example", "both ended at the same time");
+    }
+
+    #[test]
+    fn a_call_waits_for_room_only_if_it_waits_for_no_server() {
+        let failures = failures(true);
+        let progress = Progress::default();
+        failures.sent(1, &server("a.example"), &progress);
+        progress.reach(Stage::Body);
+        assert_eq!(failures.waits_for(), None, "it waits for its guest");
+        progress.reach(Stage::Permit);
+        assert_eq!(failures.waits_for(), Some(Awaited::Room));
+        failures.name(1);
+        let explanation = failures.explain();
+        assert!(matches!(&explanation, Explanation::Cause(refusal) if refusal.cause == Cause::NoRoomForRequest));
+        sent(&failures, 2, "b.example");
+        assert_eq!(waits_for(&failures).unwrap(), "b.example");
+    }
+
+    #[test]
+    fn a_call_waits_for_the_rest_of_an_answer_until_it_has_come_or_is_given_up() {
+        for says_causes in [true, false] {
+            let failures = failures(says_causes);
+            let progress = Progress::default();
+            progress.reach(Stage::Server);
+            for number in [1, 2] {
+                sent(&failures, number, "a.example");
+                failures.answered(number, &server("a.example"), &answer(StatusCode::OK));
+                assert_eq!(waits_for(&failures).is_some(), number == 2);
+                failures.reads(number, &server("a.example"), &progress);
+                assert_eq!(waits_for(&failures).unwrap(), "a.example");
+            }
+            failures.has_read(1);
+            assert_eq!(waits_for(&failures).unwrap(), "a.example");
+            failures.given_up(2);
+            assert_eq!(waits_for(&failures), None);
+            assert!(failures.waited_for(Duration::ZERO).is_some());
+            assert_eq!(failures.waited_for(Duration::from_mins(1)), None, "it waited for moments only");
+            // Its own limit of time may have ended the request.
+            failures.name(2);
+            assert_eq!(matches!(failures.explain(), Explanation::Cause(_)), says_causes);
+            failures.name(1);
+            assert_eq!(failures.explain(), Explanation::None);
+        }
+        let over = Failures::new(true, Instant::now());
+        sent(&over, 1, "a.example");
+        over.given_up(1);
+        assert_eq!(waits_for(&over).unwrap(), "a.example", "the end of the call dropped it");
     }
 
     #[test]
@@ -336,9 +505,9 @@ mod tests {
         let attempt = bg_abuse::Attempt::begin("excuses", "a denied request, and numbers of others that did not fail");
         let failures = failures(true);
         failures.failed(1, &server("a.example"), &denied());
-        failures.answered(2, &server("b.example"), StatusCode::SERVICE_UNAVAILABLE, &HeaderMap::new());
-        failures.answered(3, &server("c.example"), StatusCode::NOT_FOUND, &HeaderMap::new());
-        failures.answered(4, &server("d.example"), StatusCode::UNAUTHORIZED, &HeaderMap::new());
+        failures.answered(2, &server("b.example"), &answer(StatusCode::SERVICE_UNAVAILABLE));
+        failures.answered(3, &server("c.example"), &answer(StatusCode::NOT_FOUND));
+        failures.answered(4, &server("d.example"), &answer(StatusCode::UNAUTHORIZED));
         assert!(matches!(failures.explain(), Explanation::Before(text) if text.contains("a.example")));
         for (number, blame) in [(1, Blame::Configuration), (2, Blame::Upstream), (4, Blame::Credential)] {
             failures.name(number);
@@ -358,7 +527,7 @@ mod tests {
     #[test]
     fn a_guest_that_cannot_name_a_request_has_the_first_refusal_as_its_reason() {
         let failures = failures(false);
-        failures.answered(1, &server("b.example"), StatusCode::SERVICE_UNAVAILABLE, &HeaderMap::new());
+        failures.answered(1, &server("b.example"), &answer(StatusCode::SERVICE_UNAVAILABLE));
         assert_eq!(failures.explain(), Explanation::None);
         failures.failed(2, &server("a.example"), &denied());
         assert!(matches!(failures.explain(), Explanation::Cause(refusal) if refusal.cause == Cause::NotGranted));
@@ -377,7 +546,9 @@ mod tests {
             (6, "d.example", StatusCode::NOT_FOUND),
             (7, "e.example", StatusCode::SERVICE_UNAVAILABLE),
         ] {
-            failures.answered(number, &server(host), status, &with("7"));
+            let mut response = answer(status);
+            *response.headers_mut() = with("7");
+            failures.answered(number, &server(host), &response);
         }
         failures.failed(3, &server("b.example"), &away);
         assert_eq!(failures.servers().answered, ["https://a.example", "https://d.example"]);
@@ -396,7 +567,7 @@ mod tests {
     fn endless_servers_take_bounded_memory() {
         let failures = failures(true);
         for number in 0..1_000 {
-            failures.answered(number, &server(&format!("ok{number}.example")), StatusCode::OK, &HeaderMap::new());
+            failures.answered(number, &server(&format!("ok{number}.example")), &answer(StatusCode::OK));
         }
         assert_eq!(failures.servers().answered.len(), Servers::MOST);
         for number in 0..1_000 {
@@ -408,12 +579,77 @@ mod tests {
     }
 
     #[test]
-    fn endless_failures_take_bounded_memory() {
+    fn endless_failures_take_bounded_memory_and_hide_no_request_that_the_call_waits_for() {
         let failures = failures(true);
-        for number in 0..10_000 {
+        sent(&failures, 0, "slow.example");
+        for number in 1..10_000 {
+            sent(&failures, number, "a.example");
             failures.failed(number, &server("a.example"), &denied());
         }
         assert_eq!(failures.known().requests.len(), MOST);
+        assert_eq!(waits_for(&failures).unwrap(), "slow.example");
+        let named = |number| {
+            failures.name(number);
+            match failures.explain() {
+                Explanation::Cause(refusal) => Some(refusal.cause),
+                _ => None,
+            }
+        };
+        assert_eq!([0, 1, 9_999].map(named), [Some(Cause::TooSlow), None, Some(Cause::NotGranted)]);
+        // Of requests that all wait, the newest are kept.
+        for number in 10_000..12_000 {
+            sent(&failures, number, "b.example");
+        }
+        assert_eq!(failures.known().requests.len(), MOST);
+        assert_eq!(waits_for(&failures).unwrap(), "b.example");
+    }
+
+    #[test]
+    fn of_a_guest_that_names_no_request_only_those_without_an_answer_are_kept() {
+        let failures = failures(false);
+        for number in 0..3 {
+            sent(&failures, number, "a.example");
+        }
+        failures.failed(0, &server("a.example"), &denied());
+        failures.answered(1, &server("a.example"), &answer(StatusCode::FORBIDDEN));
+        assert_eq!(failures.known().requests.keys().copied().collect::<Vec<_>>(), [2]);
+        failures.name(2);
+        assert!(matches!(failures.explain(), Explanation::Cause(refusal) if refusal.cause == Cause::NotGranted));
+    }
+
+    #[test]
+    fn a_credential_that_is_not_there_has_the_cause_of_the_runtime_also_if_a_renewal_failed() {
+        let charm = crate::testing::charm("a");
+        for (error, cause) in [
+            (RuntimeError::unmet(Cause::WrongClient, "x"), Cause::WrongClient),
+            (RuntimeError::unmet(Cause::NoRefreshUrl, "x"), Cause::NoRefreshUrl),
+            (RuntimeError::unmet(Cause::SignInEnded, "x"), Cause::SignInEnded),
+            (RuntimeError::unmet(Cause::Damaged, "x"), Cause::Damaged),
+            (RuntimeError::unavailable_by(Cause::TokenServiceBusy, "x"), Cause::TokenServiceBusy),
+            (RuntimeError::unavailable_by(Cause::CharmBusy, "x"), Cause::CharmBusy),
+            (RuntimeError::unavailable("x"), Cause::RuntimeAway),
+            (RuntimeError::Authorization { space: charm.space.clone(), message: "x".into() }, Cause::NoAccess),
+            (RuntimeError::Invalid("x".into()), Cause::SignInMissing),
+            (RuntimeError::NotFound(charm), Cause::SignInMissing),
+        ] {
+            let kind = if error.is_unavailable() { OutcomeKind::Unavailable } else { OutcomeKind::Denied };
+            let kind = if cause == Cause::Damaged { OutcomeKind::Invalid } else { kind };
+            let source = CredentialError::failed(error);
+            let failures = failures(true);
+            let mut refused = answer(StatusCode::UNAUTHORIZED);
+            refused.extensions_mut().insert(NotRenewed(source.clone()));
+            let of_component = Failures::new(false, failures.deadline);
+            of_component.answered(1, &server("a.example"), &refused);
+            let explanation = of_component.explain();
+            assert!(matches!(&explanation, Explanation::Cause(refusal) if refusal.cause == cause), "{explanation:?}");
+            failures.answered(1, &server("a.example"), &refused);
+            failures.failed(2, &server("a.example"), &EgressError::Credential { origin: "x".into(), source });
+            for number in [1, 2] {
+                failures.name(number);
+                let Explanation::Cause(refusal) = failures.explain() else { panic!("{cause} {number}") };
+                assert_eq!((refusal.cause, refusal.kind(), refusal.answered), (cause, kind, None), "{number}");
+            }
+        }
     }
 
     #[test]
@@ -474,8 +710,7 @@ mod tests {
             (denied(Rule::Header, None), Some(Blame::Charm)),
             (denied(Rule::OwnAuthorization, None), Some(Blame::Charm)),
             (credential(CredentialError::Missing("no token".into())), Some(Blame::Credential)),
-            (credential(CredentialError::Refused("invalid_client".into())), Some(Blame::Configuration)),
-            (credential(CredentialError::Unavailable("away".into())), Some(Blame::Upstream)),
+            (credential(CredentialError::failed("away")), Some(Blame::Upstream)),
             (credential(not_its), None),
             (connect, None),
             (EgressError::Timeout { what: Wait::SharedPermit, after: Duration::ZERO }, Some(Blame::Service)),

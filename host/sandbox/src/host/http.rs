@@ -3,12 +3,13 @@
 use std::time::Instant;
 
 use bg_egress::{CallBudget, CredentialError, EgressError, GateClient, KnownSecret, Part, Rule, Wait};
-use bg_poller::CharmRef;
+use bg_poller::{CharmRef, RuntimeError};
 use http_body_util::BodyExt;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
 use super::failures::{Failures, Server};
 use super::sent::{Answer, Sent};
+use crate::credentials::of_runtime;
 
 /// How much a guest may write at a time to a request's body. Two such chunks are kept for each body, sent or not.
 const CHUNK: usize = 16 * 1024;
@@ -70,7 +71,7 @@ impl WasiHttpHooks for Outbound {
 
     fn send_request(
         &mut self,
-        request: http::Request<WasiBody>,
+        mut request: http::Request<WasiBody>,
         options: Option<RequestOptions>,
         _done: Done,
     ) -> Box<dyn Future<Output = Result<(http::Response<WasiBody>, Done), Error>> + Send> {
@@ -82,13 +83,14 @@ impl WasiHttpHooks for Outbound {
         };
         self.sent = self.sent.saturating_add(1);
         let sent = Sent::new(self.sent, self.server(request.uri()), self.failures.clone());
+        request.extensions_mut().insert(sent.progress());
         let sending = self.client.send(request, &self.budget, options);
         Box::new(async move {
             let response = sending.await.map_err(|error| {
                 sent.failed(&error);
                 for_guest(&error)
             })?;
-            sent.answered(response.status(), response.headers());
+            sent.answered(&response);
             let response = response.map(|body| Answer { body, sent }.map_err(|error| for_guest(&error)).boxed_unsync());
             let done: Done = Box::new(async { Ok(()) });
             Ok((response, done))
@@ -129,11 +131,11 @@ fn for_guest(error: &EgressError) -> Error {
             Part::ResponseBody => Error::HttpResponseBodySize(Some(*limit)),
         },
         EgressError::Budget { .. } => Error::ConnectionLimitReached,
-        EgressError::Credential { source: CredentialError::Missing(_) | CredentialError::Refused(_), .. } => {
-            Error::InternalError(Some("the charm has no such credential".into()))
-        }
-        EgressError::Credential { source: CredentialError::Unavailable(_), .. } => {
-            Error::InternalError(Some("the credential is not available now".into()))
+        EgressError::Credential { source, .. } => {
+            let is_late = matches!(source, CredentialError::Failed(_))
+                && of_runtime(source).is_none_or(RuntimeError::is_unavailable);
+            let text = if is_late { "the credential is not available now" } else { "the charm has no such credential" };
+            Error::InternalError(Some(text.into()))
         }
     }
 }

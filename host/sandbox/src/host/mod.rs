@@ -4,6 +4,7 @@ mod cells;
 mod challenges;
 mod charms;
 mod failures;
+mod handle;
 mod http;
 mod lines;
 mod link;
@@ -31,9 +32,9 @@ use crate::observer::Effort;
 use crate::store_limits::StoreLimits;
 
 pub(crate) use self::cells::CharmWorld;
-#[allow(unreachable_pub, reason = "the bindings name it as public")]
-pub use self::charms::OpenCharm;
 pub(crate) use self::charms::{IntegrationWorld, from_guest};
+#[allow(unreachable_pub, reason = "the bindings name it as public")]
+pub use self::handle::OpenCharm;
 use self::http::Outbound;
 pub use self::lines::CallLines;
 pub(crate) use self::link::{charm_linker, integration_linker};

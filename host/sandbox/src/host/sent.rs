@@ -3,9 +3,8 @@
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use bg_egress::{EgressError, ResponseBody};
+use bg_egress::{EgressError, Progress, ResponseBody};
 use bytes::Bytes;
-use http::{HeaderMap, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 
 use super::failures::{Failures, Server};
@@ -14,13 +13,20 @@ use super::failures::{Failures, Server};
 pub(super) struct Sent {
     number: u32,
     server: Server,
+    progress: Progress,
     failures: Failures,
 }
 
 impl Sent {
     pub(super) fn new(number: u32, server: Server, failures: Failures) -> Self {
-        failures.sent(number, &server);
-        Self { number, server, failures }
+        let progress = Progress::default();
+        failures.sent(number, &server, &progress);
+        Self { number, server, progress, failures }
+    }
+
+    /// For the gate, which notes in it how far it is.
+    pub(super) fn progress(&self) -> Progress {
+        self.progress.clone()
     }
 
     /// There is no answer, or no more of it.
@@ -29,8 +35,8 @@ impl Sent {
     }
 
     /// The head of its answer is there.
-    pub(super) fn answered(&self, status: StatusCode, headers: &HeaderMap) {
-        self.failures.answered(self.number, &self.server, status, headers);
+    pub(super) fn answered<B>(&self, response: &http::Response<B>) {
+        self.failures.answered(self.number, &self.server, response);
     }
 }
 
@@ -55,9 +61,9 @@ impl Body for Answer {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, EgressError>>> {
         let frame = Pin::new(&mut self.body).poll_frame(context);
-        let Sent { number, server, failures } = &self.sent;
+        let Sent { number, server, progress, failures } = &self.sent;
         match &frame {
-            Poll::Pending => failures.reads(*number, server),
+            Poll::Pending => failures.reads(*number, server, progress),
             Poll::Ready(Some(Err(error))) => self.sent.failed(error),
             Poll::Ready(_) => failures.has_read(*number),
         }

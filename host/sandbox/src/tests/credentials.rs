@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use bg_egress::{CredentialError, CredentialSource, Owner, RequestCharm};
 use bg_identity::Secret;
-use bg_poller::UnixMillis;
+use bg_poller::{Cause, RuntimeError, UnixMillis};
 use tokio::task::JoinSet;
 
+use crate::credentials::of_runtime;
 use crate::testing::{MemoryRuntime, capture_log, charm, runtime_with};
 use crate::{CharmCredentials, Registrations};
 
@@ -68,8 +69,8 @@ async fn credentials_are_those_of_its_own_enabled_charms() {
     }
     let others = Owner::Integration("gcal".parse().unwrap());
     assert!(credentials.bearer(&others, &known("a"), &path).await.is_err());
-    let missing = credentials.bearer(&owner, &known("a"), &"charm.other".parse().unwrap()).await;
-    assert!(matches!(missing, Err(CredentialError::Missing(_))));
+    let missing = credentials.bearer(&owner, &known("a"), &"charm.other".parse().unwrap()).await.unwrap_err();
+    assert!(of_runtime(&missing).is_some_and(|error| !error.is_unavailable()), "{missing}");
     assert_eq!(runtime.listed.load(Ordering::Relaxed), 1, "many requests of a call fetch once");
 }
 
@@ -140,15 +141,20 @@ async fn a_token_that_cannot_be_renewed_is_used_while_the_server_accepts_it() {
     for _ in 0..3 {
         assert_eq!(bearer(&credentials).await, "ya29");
     }
-    let lines = lines.all();
-    assert_eq!(lines.len(), 1, "logged once: {lines:?}");
-    assert!(lines[0].contains("cannot be renewed: the charm runtime is unavailable"), "{lines:?}");
-    // The one attempt of this minute is used up.
-    assert_eq!(renewed(&credentials, "ya29").await.unwrap(), None);
+    let logged = lines.all();
+    assert_eq!(logged.len(), 1, "logged once: {logged:?}");
+    assert!(logged[0].contains("cannot be renewed: the charm runtime is unavailable"), "{logged:?}");
+    // The one attempt of this minute is used up: whoever wants a new token gets its error.
+    let cause = |error: CredentialError| of_runtime(&error).map(RuntimeError::cause);
+    assert_eq!(cause(renewed(&credentials, "ya29").await.unwrap_err()), Some(Cause::RuntimeAway));
+    assert_eq!((renewals(&runtime), lines.all().len()), (0, 1));
 
     let (credentials, runtime) = signed_in(None);
     runtime.oauth.is_down.store(true, Ordering::Relaxed);
-    assert!(matches!(renewed(&credentials, "ya29").await, Err(CredentialError::Unavailable(_))));
+    for _ in 0..3 {
+        assert_eq!(cause(renewed(&credentials, "ya29").await.unwrap_err()), Some(Cause::RuntimeAway));
+    }
+    assert_eq!(lines.all().len(), 2, "logged once: {:?}", lines.all());
 }
 
 #[tokio::test]

@@ -3,8 +3,9 @@
 
 // All derived documents of this call.
 const derivations = [];
-// What is read while a derived document is made.
+// What is read while a derived document is made, and what it has written, as `{ document, path }`.
 let reading;
+let writing;
 
 // A cell that holds what `compute` returns; `inputs` are the cells that it is known to be made from, if they are known.
 function derivedCell(compute, inputs) {
@@ -15,12 +16,15 @@ function derivedCell(compute, inputs) {
 
 // The same for pages: nothing is computed unless somebody looks.
 function lazyCell(compute, inputs) {
-  const derived = { compute, inputs, value: undefined, reads: undefined, seen: -1, computing: false };
+  const derived = { compute, inputs, value: undefined, reads: undefined, seen: -1, computing: false, isNew: running };
   return view({ name: undefined, schema: undefined, kept: false, dirty: false, version: 0, derived }, []);
 }
 
 function noteRead(document, path) {
-  reading?.push({ document, path, version: document.version });
+  if (reading === undefined) return;
+  // Nothing follows from what it has just written itself.
+  const isOwn = writing?.some((one) => one.document === document && one.path.every((key, index) => key === path[index])) === true;
+  reading.push({ document, path, version: document.version, isOwn });
 }
 
 // Brings a derived document up to date.
@@ -32,8 +36,10 @@ function refresh(document) {
     return;
   }
   const reads = [];
+  const outer = writing;
   derived.computing = true;
   derived.seen = clock;
+  writing = [];
   try {
     const value = noting(reads, derived.compute);
     if (typeof value?.then === "function") {
@@ -49,6 +55,7 @@ function refresh(document) {
     throw error;
   } finally {
     derived.computing = false;
+    writing = outer;
   }
 }
 
@@ -63,7 +70,8 @@ function noting(reads, compute) {
   }
 }
 
-function isCurrent({ document, version }) {
+function isCurrent({ document, version, isOwn }) {
+  if (isOwn) return true;
   if (document.derived !== undefined) refresh(document);
   return document.version === version;
 }
@@ -110,12 +118,14 @@ function apply(fn, input, schema) {
   return derivedCell(() => fn(present(input, schema ?? {})), cellsIn(input));
 }
 
-// derive(input, fn), derive(inputSchema, resultSchema, input, fn)
+// derive(input, fn), derive(inputSchema, resultSchema, input, fn). The transpiler leaves the schemas undefined where the
+// types of the input say what is a cell.
 function derive(...given) {
   const fn = given.pop();
   if (typeof fn !== "function") throw new TypeError("derive() needs a function: derive(cell, (value) => …)");
   if (given.length === 1) return apply(fn, given[0]);
   const [schema, , input] = given;
+  if (schema === undefined) return derivedCell(() => fn(handed(input)), cellsIn(input));
   checkSchema(schema);
   return apply(fn, input, schema);
 }
@@ -126,7 +136,9 @@ function lift(...given) {
   if (fn === undefined) throw new TypeError("lift() needs a function: lift((value) => …)");
   const schema = typeof given[0] === "function" ? undefined : given[0];
   checkSchema(schema);
-  return (input) => apply(fn, input, schema);
+  const lifted = (input) => apply(fn, input, schema);
+  factories.add(lifted);
+  return lifted;
 }
 
 // computed(fn): the transpiler hands in what `fn` uses of the pattern, as computed(captured, fn).
@@ -151,24 +163,56 @@ function ifElse(condition, yes, no) {
   return derivedCell(() => plain(condition) ? yes : no, cellsIn([condition, yes, no]));
 }
 
-// Requests of the pattern's own: `{ document, request }`.
+// when(condition, value): the value if the condition holds, else the condition; and unless(condition, value).
+function when(condition, value) {
+  return derivedCell(() => plain(condition) ? value : condition, cellsIn([condition, value]));
+}
+
+function unless(condition, value) {
+  return derivedCell(() => plain(condition) ? condition : value, cellsIn([condition, value]));
+}
+
+// Requests of the pattern's own, or of a handler: `{ document, request }`.
 const fetches = [];
 
 // fetchData({ url, mode, options }): a cell of `{ pending, result, error }`. The request is sent when it is not what
-// was sent last.
-function fetchData(parameters) {
-  if (running) throw new TypeError("fetchData() belongs in a pattern; a handler can call fetch()");
-  const document = makeDocument({ pending: true }, undefined, `__fetch/${fetches.length}`);
-  const request = apply(requestFor, parameters);
+// was sent last; one of a handler, when it has returned.
+const fetchData = (parameters) => fetched(parameters, dataRequest);
+
+// fetchJson({ url, options }), fetchText and fetchBinary: the same, of one kind each.
+const fetchJson = (parameters) => fetched(parameters, (given) => requestFor(given, "json"));
+const fetchText = (parameters) => fetched(parameters, (given) => requestFor(given, "text"));
+const fetchBinary = (parameters) => fetched(parameters, (given) => requestFor(given, "binary"));
+
+function fetched(parameters, made) {
+  const document = makeDocument({ pending: true }, undefined, running ? undefined : `__fetch/${fetches.length}`);
+  const request = apply(made, parameters);
   fetches.push({ document, request });
   return view(document, []);
 }
 
-function requestFor(parameters) {
-  const { url, mode = "json", options } = parameters ?? {};
+function dataRequest(parameters) {
+  const mode = parameters?.mode ?? "json";
   if (mode !== "json" && mode !== "text") throw new TypeError('fetchData() has the modes "json" and "text"');
-  return { url: url === undefined || url === null ? "" : String(url), mode, options: options ?? {} };
+  return requestFor(parameters, mode);
 }
+
+function requestFor(parameters, mode) {
+  const { url, options } = parameters ?? {};
+  // How long another tab waits for this request is of no use here.
+  const { mutexTimeoutMs: _, ...sent } = options ?? {};
+  return { url: url === undefined || url === null ? "" : String(url), mode, options: sent };
+}
+
+const READERS = {
+  json: (response) => response.json(),
+  text: (response) => response.text(),
+  // What is kept is JSON: the bytes as numbers.
+  binary: async (response) => ({
+    bytes: [...await response.bytes()],
+    mediaType: response.headers.get("content-type")?.split(";")[0].trim().toLowerCase() || "application/octet-stream",
+  }),
+};
 
 // Sends the requests that are due. Returns a promise of their ends, or nothing if none is.
 function sendDue() {
@@ -177,7 +221,7 @@ function sendDue() {
 }
 
 async function send(document, derived, request) {
-  if (!isSetup && isTainted(derived) && !isTold([document.name])) {
+  if (!isSetup && document.name !== undefined && isTainted(derived) && !isTold([document.name])) {
     throw new TypeError("a request of fetchData() follows from a secret, as it did not when the charm was deployed: deploy the charm again");
   }
   const done = (state) => write(document, [], { pending: false, ...state, request: JSON.stringify(request) });
@@ -187,25 +231,75 @@ async function send(document, derived, request) {
     const init = body === undefined ? options : { ...options, body: typeof body === "string" ? body : JSON.stringify(body) };
     const response = await fetch(new URL(request.url, host.apiUrl()), init);
     if (!response.ok) throw new Error(`${response.status} ${response.statusText}`.trim());
-    done({ result: request.mode === "json" ? await response.json() : await response.text() });
+    done({ result: await READERS[request.mode](response) });
   } catch (error) {
     done({ error: describe(error) });
   }
 }
 
-// How often derived cells and requests may cause one another in a row.
+// How often derived cells, requests and events may cause one another in a row.
 const MAX_ROUNDS = 100;
 let rounds = 0;
 
-// Brings up to date what follows from what was written, or everything. Returns a promise if that takes requests: call
-// it again after.
+// Brings up to date what follows from what was written, or everything. Returns a promise if that takes requests or
+// events: call it again after.
 function settle(everything) {
   for (let last; last !== clock;) {
     last = clock;
-    for (const document of derivations) if (everything || follows(document)) refresh(document);
+    for (const document of derivations) {
+      if (everything || document.derived.isNew) refresh(document);
+      else if (follows(document)) follow(document);
+    }
     if (++rounds > MAX_ROUNDS) throw new RangeError("derived cells don't settle: what they write changes what they follow from");
   }
-  return sendDue();
+  return sendDue() ?? handleDue();
+}
+
+// What changes while a derived document is computed that may not follow from anything new: the documents as they were,
+// how many events were sent before, and the lines of the log.
+let attempt;
+
+// Computes a derived document again, one of whose inputs was written. Only what it reads says whether it follows from
+// that one, or just writes it; if it read nothing that is new, what it did is undone.
+function follow(document) {
+  if (document.derived.reads !== undefined || attempt !== undefined) return refresh(document);
+  const { log } = host;
+  const lines = [];
+  attempt = new Map();
+  const sent = events.length;
+  host.log = (level, text) => lines.push([level, text]);
+  try {
+    refresh(document);
+  } finally {
+    host.log = log;
+    const before = attempt;
+    attempt = undefined;
+    if (document.derived.reads === undefined || readsNews(document.derived.reads, before)) {
+      for (const [level, text] of lines) log(level, text);
+    } else {
+      before.forEach((kept, changed) => Object.assign(changed, kept));
+      for (const read of document.derived.reads) read.version = read.document.version;
+      clock++;
+      events.length = sent;
+    }
+  }
+}
+
+function keepForUndoing(document) {
+  if (attempt === undefined || attempt.has(document)) return;
+  const { text, tree, dirty, version, kept } = document;
+  attempt.set(document, { text: text ?? (tree === undefined ? undefined : JSON.stringify(tree)), tree: undefined, dirty, version, kept });
+}
+
+// Whether something that was read had been written before, in this call or by others since the last one.
+function readsNews(reads, before, seen = new Set()) {
+  return reads.some(({ document, isOwn }) => {
+    if (isOwn) return false;
+    if (document.derived === undefined) return (before.get(document) ?? document).dirty || isChangedByOthers(document);
+    if (seen.has(document)) return false;
+    seen.add(document);
+    return document.derived.isNew || readsNews(document.derived.reads ?? [], before, seen);
+  });
 }
 
 // The cells that others have written since the charm's last call: by hand, over the API, with a new token.

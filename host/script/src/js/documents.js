@@ -100,13 +100,16 @@ function readAt({ document, path }, hops) {
 function write(document, path, value, linked = false) {
   const place = locateForWriting(document, path, false, linked);
   const target = place.document;
-  if (target.derived !== undefined) throw new TypeError("a derived cell can't be written: it follows from other cells");
+  if (target.derived !== undefined) throw new TypeError(DERIVED);
   if (place.linked && secretsAt(place)?.some((secret) => holds(rawAt(place), secret))) {
     throw new TypeError(`${JSON.stringify(target.name)} has secrets, which are not read through a link: write its parts, with cell.key(…).set(…)`);
   }
   const text = toText(value, target, place.path);
   if (value !== undefined) checkWritten(target, place.path, text);
   load(target);
+  // What follows from it would be computed again, also this.
+  if (writing !== undefined && value !== undefined && textAt(target, place.path) === text) return;
+  writing?.push({ document: target, path: place.path });
   if (place.path.length === 0) return replace(target, text);
   changed(target);
   const keys = place.path.map(storedKey);
@@ -117,6 +120,12 @@ function write(document, path, value, linked = false) {
   target.text = undefined;
 }
 
+// The text of what is stored at a path of a document that is loaded.
+function textAt(document, path) {
+  if (path.length === 0 && document.text !== undefined) return document.text;
+  return JSON.stringify(rawAt({ document, path }));
+}
+
 // Replaces the whole of a document that is loaded.
 function replace(document, text) {
   changed(document);
@@ -124,7 +133,9 @@ function replace(document, text) {
   document.tree = undefined;
 }
 
+// Before a loaded document is changed.
 function changed(document) {
+  keepForUndoing(document);
   document.dirty = true;
   document.version = ++clock;
 }
@@ -149,7 +160,7 @@ function reach(document, path) {
 
 // The array at `path`, made if nothing is there.
 function arrayAt(document, path) {
-  if (path.length === 0) return treeOf(document) ?? (document.tree = []);
+  if (path.length === 0) return isObject(treeOf(document)) ? document.tree : (document.tree = []);
   const keys = path.map(storedKey);
   const [parent, last] = [reach(document, keys), keys[keys.length - 1]];
   if (!isObject(at(parent, last))) putAt(parent, last, []);

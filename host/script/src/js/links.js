@@ -201,7 +201,7 @@ function copiedTo(to, cell) {
   const { document, path, linked } = cell[STATE];
   if (!charm.isMade) {
     copies.push({ from: { document, path }, to });
-    return noting(undefined, () => cell.get());
+    return noting(undefined, () => valueOf(cell));
   }
   return read(document, path, linked || secretsAt(to) !== undefined);
 }

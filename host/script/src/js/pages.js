@@ -21,7 +21,7 @@ h.fragment = "common-fragment";
 // The tree of a page as JSON: nodes are `{ name, props, children }`, anything else is a text.
 function tree(value) {
   if (value instanceof Page) return tree(value.make());
-  if (isCell(value)) return tree(value.get());
+  if (isCell(value)) return tree(valueOf(value));
   if (value instanceof Stream || value === null || value === undefined || typeof value === "boolean") return [];
   if (typeof value === "function" || typeof value === "symbol") return [];
   if (!isObject(value)) return [String(value)];
@@ -34,7 +34,7 @@ function tree(value) {
 function node({ name, props, children }) {
   const shown = {};
   for (const [key, value] of Object.entries(props ?? {})) {
-    const known = isCell(value) ? value.get() : value;
+    const known = isCell(value) ? valueOf(value) : value;
     if (known instanceof Stream || typeof known === "function" || known === undefined || known === null) continue;
     put(shown, key, isObject(known) ? copy(known) : known);
   }
@@ -45,6 +45,6 @@ function node({ name, props, children }) {
 function page(factory) {
   const result = instantiate(factory, {});
   begin();
-  const found = isCell(result) ? result.get() : result;
+  const found = isCell(result) ? valueOf(result) : result;
   return Object.hasOwn(found, UI) ? JSON.stringify(tree(found[UI])) : undefined;
 }

@@ -2,6 +2,8 @@
 
 const NAME = "$NAME";
 const UI = "$UI";
+// Among a pattern's inputs, its own result.
+const SELF = Symbol("SELF");
 
 const bodies = new WeakMap();
 
@@ -14,10 +16,19 @@ function pattern(...given) {
   const input = at > 0 ? given[0] : given[1];
   checkSchema(input);
   // Called within another pattern: its inputs are what it is called with.
-  const use = (inputs = {}) => body(boundInputs(inputs, input));
+  const use = (inputs = {}) => {
+    const bound = boundInputs(inputs, input);
+    let result;
+    if (!isCell(bound)) bound[SELF] = lazyCell(() => result);
+    return result = body(bound);
+  };
   bodies.set(use, { body, input, name });
+  factories.add(use);
   return use;
 }
+
+// What makes cells or streams of what it is called with. One that a pattern returns is for other programs.
+const factories = new WeakSet();
 
 // What an inner pattern is called with, and cells of its own for what it is not given.
 function boundInputs(inputs, schema) {
@@ -25,26 +36,48 @@ function boundInputs(inputs, schema) {
   const bound = {};
   for (const key of new Set([...Object.keys(schema?.properties ?? {}), ...Object.keys(inputs)])) {
     const [value, part] = [inputs[key], schema?.properties?.[key]];
-    put(bound, key, isCell(value) || value instanceof Stream ? value : new Cell(value, part));
+    if (value instanceof Stream) put(bound, key, value);
+    else if (!isCell(value)) put(bound, key, view(new Cell(value, part)[STATE].document, []));
+    else put(bound, key, isOpen(part) ? value : view(...placeOf(value), { linked: value[STATE].linked, schema: part, isCell: part.asCell === true }));
   }
   return bound;
 }
+
+// Events that wait until what was written is followed: `[stream, event]`.
+const events = [];
 
 class Stream {
   constructor(fn, state, eventSchema, stateSchema) {
     this[STATE] = { fn, state, eventSchema, stateSchema };
   }
 
-  // Sends an event to a handler of the same charm; it runs when the present one lets it.
+  // Sends an event to a handler of the same charm; it runs when the present one lets it, or, if there is none, when all
+  // derived cells are up to date.
   send(event) {
-    if (!running) throw new TypeError("send() belongs in a handler");
-    const sent = isObject(event) ? parsed(withheldJson(event)) : event;
-    Promise.resolve().then(() => call(this, sent));
+    const sent = sentCopy(event);
+    if (running && reading === undefined) Promise.resolve().then(() => call(this, sent));
+    else events.push([this, sent]);
   }
 
   toJSON() {
     return undefined;
   }
+}
+
+// An event as it is under way: a copy, in which cells are cells.
+function sentCopy(event) {
+  if (!isObject(event) || isCell(event)) return event;
+  return isPlain(event) && cellsIn(event).length > 0 ? mapped(event, sentCopy) : parsed(withheldJson(event));
+}
+
+// An event as a handler gets it: with cells where its schema says so. What cells hold goes without secrets.
+function received(event, schema) {
+  if (schema?.asCell === true && event !== undefined && !(event instanceof Stream)) {
+    return isCell(event) ? known(target(event), schema) : new Cell(event, withoutCell(schema));
+  }
+  if (isCell(event)) return parsed(withheldJson(event));
+  if (!isPlain(event) || (!wantsCells(schema) && cellsIn(event).length === 0)) return event;
+  return mapped(event, (part, key) => received(part, schemaAt(schema, key)));
 }
 
 // handler(fn), handler(eventSchema, stateSchema, fn)
@@ -53,62 +86,57 @@ function handler(...given) {
   if (typeof fn !== "function") throw new TypeError("handler() needs a function: (event, state) => …");
   const [eventSchema, stateSchema] = given;
   given.forEach((schema) => checkSchema(schema));
-  return (state = {}) => new Stream(fn, state, eventSchema, stateSchema);
+  const bind = (state = {}) => new Stream(fn, state, eventSchema, stateSchema);
+  // Handlers of before are bound by a method.
+  bind.with = bind;
+  factories.add(bind);
+  return bind;
+}
+
+// action(fn): a handler of what it is within. The transpiler hands in what `fn` uses, as action(captured, make).
+function action(...given) {
+  const fn = given.pop();
+  if (typeof fn !== "function") throw new TypeError("action() needs a function: action(() => …)");
+  const [captured] = given;
+  if (captured === undefined) return new Stream((event) => fn(event), {}, undefined, undefined);
+  const [values, cells] = captured;
+  return new Stream((event) => fn({ ...handed(values), ...cells })(event), { ...values, ...cells }, undefined, undefined);
+}
+
+// Calls the handlers of the events that wait, one after another. Returns a promise of their ends, or nothing if there
+// are none.
+function handleDue() {
+  return events.length === 0 ? undefined : handleAll(events.splice(0));
+}
+
+async function handleAll(due) {
+  const before = running;
+  running = true;
+  try {
+    for (const [stream, event] of due) await call(stream, event);
+  } finally {
+    running = before;
+  }
 }
 
 function call(stream, event) {
   const { fn, state, eventSchema, stateSchema } = stream[STATE];
-  return fn(withDefaults(event, eventSchema), present(state, isOpen(stateSchema) ? undefined : stateSchema));
-}
-
-// What a function sees of what was bound to it. Without a schema, cells are cells; with one, only where it says so.
-function present(bound, schema) {
-  if (schema?.asCell === true) return isCell(bound) ? declared(target(bound), schema) : new Cell(bound, withoutCell(schema));
-  if (schema?.asStream === true || bound instanceof Stream) return bound;
-  if (isCell(bound)) {
-    if (schema === undefined) return bound;
-    const value = withDefaults(bound.get(), schema);
-    if (!isObject(value) || !wantsCells(schema)) return value;
-    const inner = Object.entries(value).map(([key]) => [key, present(bound.key(key), schemaAt(schema, key) ?? {})]);
-    for (const [key, part] of Object.entries(schema.properties ?? {})) {
-      if (!Object.hasOwn(value, key) && wantsCells(part)) inner.push([key, present(bound.key(key), part)]);
-    }
-    return Array.isArray(value) ? inner.map(([, item]) => item) : Object.fromEntries(inner);
-  }
-  // What is not a cell is as it was bound; cells within it are looked for in plain objects and arrays.
-  if (!isPlain(bound) || (schema !== undefined && isOpen(schema) && cellsIn(bound).length === 0)) return bound;
-  const open = schema === undefined;
-  const entries = Object.entries(bound).map(([key, value]) => [key, present(value, open ? undefined : schemaAt(schema, key) ?? {})]);
-  return Array.isArray(bound) ? entries.map(([, value]) => value) : Object.fromEntries(entries);
-}
-
-// The cell that a cell of a link leads to, so that writing to it writes there.
-function target(cell) {
-  const { document, path, linked } = cell[STATE];
-  const place = locate(document, path, true, linked);
-  return place.document === document && place.path === path ? cell : view(place.document, place.path, place.linked);
-}
-
-// A cell of which only the handler says the type.
-function declared(cell, schema) {
-  const { document, path } = cell[STATE];
-  if (path.length === 0 && document.declared === undefined) document.declared = withoutCell(schema);
-  return cell;
-}
-
-function withoutCell({ asCell, ...schema }) {
-  return schema;
+  return fn(withDefaults(received(event, eventSchema), eventSchema), present(state, isOpen(stateSchema) ? undefined : stateSchema));
 }
 
 // The charm of this call.
 const charm = {
   name: undefined, inputs: new Map(), streams: new Map(), constants: new Map(), derived: new Map(), secrets: undefined, isMade: false,
+  // Inputs whose names are those of other results.
+  hidden: new Set(),
 };
+
+const inputName = (name) => charm.hidden.has(name) ? `__input/${name}` : name;
 
 function input(name, schema, given) {
   let document = charm.inputs.get(name);
   if (document === undefined) {
-    document = makeDocument(undefined, schema, name);
+    document = makeDocument(undefined, schema, inputName(name));
     charm.inputs.set(name, document);
   }
   if (given !== undefined) {
@@ -124,6 +152,31 @@ function input(name, schema, given) {
 function instantiate(factory, given) {
   const found = bodies.get(factory);
   if (found === undefined) throw new TypeError("the default export is not a pattern: write `export default pattern(…)`");
+  const before = { documents: documents.length, unnamed };
+  const { log } = host;
+  const lines = [];
+  host.log = (level, text) => lines.push([level, text]);
+  try {
+    let result = runBody(found, given);
+    if (hideInputs(result)) {
+      // The body has read results in place of its inputs.
+      lines.length = 0;
+      forgetBody(before);
+      result = runBody(found, given);
+    }
+    for (const [key, value] of Object.entries(isCell(result) ? {} : result)) name(key, value);
+    for (const document of documents) {
+      if (document.name === undefined) giveName(document, document.unnamed);
+    }
+    charm.isMade = true;
+    return result;
+  } finally {
+    host.log = log;
+    for (const [level, text] of lines) log(level, text);
+  }
+}
+
+function runBody(found, given) {
   const schemas = { ...found.input?.properties };
   // A default of the whole says what its parts begin with.
   for (const [key, value] of Object.entries(isObject(found.input?.default) ? found.input.default : {})) {
@@ -132,8 +185,10 @@ function instantiate(factory, given) {
   for (const name of new Set([...Object.keys(schemas), ...Object.keys(given)])) {
     input(name, schemas[name], Object.hasOwn(given, name) ? given[name] : undefined);
   }
+  let result;
+  const self = lazyCell(() => result);
   const cells = new Proxy({}, {
-    get: (_, key) => typeof key === "symbol" ? undefined : view(input(key, schemas[key]), []),
+    get: (_, key) => typeof key === "symbol" ? (key === SELF ? self : undefined) : view(input(key, schemas[key]), []),
     has: (_, key) => charm.inputs.has(key),
     ownKeys: () => [...charm.inputs.keys()],
     getOwnPropertyDescriptor: (_, key) =>
@@ -141,18 +196,39 @@ function instantiate(factory, given) {
         ? { value: view(charm.inputs.get(key), []), enumerable: true, configurable: true, writable: false }
         : undefined,
   });
-  const result = noting(bodyReads, () => found.body(cells));
+  result = noting(bodyReads, () => found.body(cells));
   if (!isObject(result) || typeof result.then === "function") {
     throw new TypeError("a pattern returns an object of its cells and streams");
   }
   charm.name = found.name;
-  for (const [key, value] of Object.entries(isCell(result) ? {} : result)) name(key, value);
-  for (const document of documents) {
-    if (document.name === undefined) giveName(document, document.unnamed);
-  }
-  charm.isMade = true;
   return result;
 }
+
+// Gives names of their own to inputs whose names are those of results that are something else. Whether one had been read
+// already.
+function hideInputs(result) {
+  let isRead = false;
+  for (const [key, value] of Object.entries(isCell(result) ? {} : result)) {
+    const document = charm.inputs.get(key);
+    if (document === undefined || document === ownDocument(value) || charm.hidden.has(key)) continue;
+    charm.hidden.add(key);
+    named.delete(key);
+    giveName(document, inputName(key));
+    isRead ||= document.loaded;
+  }
+  return isRead;
+}
+
+function forgetBody(before) {
+  documents.length = before.documents;
+  unnamed = before.unnamed;
+  named.clear();
+  for (const list of [derivations, fetches, copies, bodyReads, events]) list.length = 0;
+  for (const made of [charm.inputs, charm.streams, charm.constants, charm.derived]) made.clear();
+}
+
+// The document that a result is a cell of, as a whole.
+const ownDocument = (value) => isCell(value) && value[STATE].path.length === 0 ? value[STATE].document : undefined;
 
 // From here on, what is stored counts. What the body made of its cells is what they begin with.
 function begin() {
@@ -165,19 +241,16 @@ function begin() {
 
 // Takes one entry of a pattern's result.
 function name(key, value) {
-  if (key === UI) return;
+  if (PAGES.includes(key) || value instanceof Tool) return;
   if (key === NAME) {
     charm.name = value;
     return;
   }
-  const own = isCell(value) && value[STATE].path.length === 0 ? value[STATE].document : undefined;
-  const taken = charm.inputs.get(key);
-  if (taken !== undefined && taken !== own) {
-    throw new TypeError(`the pattern returns ${JSON.stringify(key)}, which is the name of an input, but not that input`);
-  }
+  const own = ownDocument(value);
   if (value instanceof Stream) {
     charm.streams.set(key, value);
   } else if (typeof value === "function") {
+    if (factories.has(value)) return;
     throw new TypeError(`the pattern returns a function as ${JSON.stringify(key)}; wrap it in handler(…) and call that with its state`);
   } else if (own !== undefined && own.name === undefined) {
     giveName(own, key);
@@ -208,12 +281,8 @@ function store(everything) {
 
 // A value with what its cells hold, secrets as well: what is stored of it is as secret as they are.
 function revealed(value) {
-  if (isCell(value)) return value.get();
-  if (!isPlain(value)) return value;
-  if (Array.isArray(value)) return value.map(revealed);
-  const own = {};
-  for (const [key, part] of Object.entries(value)) put(own, key, revealed(part));
-  return own;
+  if (isCell(value)) return valueOf(value);
+  return isPlain(value) ? mapped(value, revealed) : value;
 }
 
 // What kind of call it is going to be.
@@ -235,7 +304,7 @@ function setup(factory, inputs) {
 function finish() {
   noteAllSecrets();
   for (const { document, request } of fetches) {
-    if (isTainted(request[STATE].document)) charm.secrets.push({ document, path: [] });
+    if (document.name !== undefined && isTainted(request[STATE].document)) charm.secrets.push({ document, path: [] });
   }
   store(true);
   for (const [key, value] of charm.constants) host.setCell(key, toText(value));
@@ -248,7 +317,7 @@ function finish() {
 }
 
 function charmName() {
-  const shown = isCell(charm.name) ? charm.name.get() : charm.name;
+  const shown = isCell(charm.name) ? valueOf(charm.name) : charm.name;
   let secret = !isCell(charm.name) && bodyReadsSecrets();
   secretsShown(charm.name, [], () => secret = true);
   // The host keeps names of up to 256 bytes.
@@ -265,6 +334,8 @@ function handle(streamName, event) {
   const stream = charm.streams.get(streamName);
   if (stream === undefined) throw new TypeError(`the charm has no stream ${JSON.stringify(streamName)}`);
   begin();
+  // The body sends its events when the charm is set up.
+  events.length = 0;
   running = true;
   return call(stream, host.parse(event));
 }
@@ -327,8 +398,11 @@ const stackOf = (thrown) => {
 return {
   exports: {
     __asyncGeneratorDelegate: asyncGeneratorDelegate, __asyncIterator: asyncIterator, __awaitAsyncGenerator: awaitAsyncGenerator,
-    __end: host.end, __items: host.items, __none: none, __put: assign, __wrapAsyncGenerator: wrapAsyncGenerator, __page: (make) => new Page(make), __value: computed, Cell, ID, NAME, UI, Writable: Cell, cell, computed, derive, fetchData, getPatternEnvironment: getRecipeEnvironment, getRecipeEnvironment, h,
-    handler, ifElse, lift, pattern, recipe: pattern, schema, str, toSchema,
+    __cf_data: data, __end: host.end, __items: host.items, __none: none, __put: assign, __wrapAsyncGenerator: wrapAsyncGenerator, __page: (make) => new Page(make), __value: computed,
+    CHIP_UI, Cell, ID, NAME, SELF, TESTS, TILE_UI, UI, Writable: Cell, action, assert, cell, compileAndRun, computed, derive, equals, fetchBinary, fetchData, fetchJson, fetchJsonUnchecked: fetchJson, fetchText, fetchProgram,
+    generateObject: asksModel("generateObject"), generateText: asksModel("generateText"), getPatternEnvironment: getRecipeEnvironment, getRecipeEnvironment, h,
+    handler, ifElse, lift, llm: asksModel("llm"), llmDialog, navigateTo, pattern, patternTool, recipe: pattern, schema, str, toCompactDebugString,
+    toIndentedDebugString, toSchema, unless, valueEqual, when, wish,
   },
   enter,
   setup,
@@ -338,6 +412,7 @@ return {
   settle,
   store,
   page,
+  noteComparisons,
   describe,
   stackOf,
   requestOf,

@@ -55,6 +55,9 @@ function partsOf(schema) {
 // The schema of what is at `key` of a value.
 function schemaAt(schema, key) {
   if (isSecret(schema)) return { ifc: schema.ifc };
+  if (typeof key === "number") {
+    for (const part of partsOf(schema)) if (part?.prefixItems?.[key] !== undefined) return part.prefixItems[key];
+  }
   for (const part of partsOf(schema)) {
     const found = (part?.properties && Object.hasOwn(part.properties, key)) ? part.properties[key] : undefined;
     if (found !== undefined) return found;
@@ -123,7 +126,7 @@ function mayHaveNamed(schema) {
 
 // `value`, with the defaults of `schema` where it has nothing.
 function withDefaults(value, schema) {
-  if (schema === null || typeof schema !== "object") return value;
+  if (schema === null || typeof schema !== "object" || isCell(value)) return value;
   if (value === undefined && schema.default !== undefined) value = copy(schema.default);
   if (value === undefined) {
     if (schema.properties === undefined) return undefined;
@@ -139,12 +142,64 @@ function withDefaults(value, schema) {
   return value;
 }
 
+// What is within a schema: schemas of parts of its values, and of the values themselves.
+function within(schema) {
+  const { properties, prefixItems, items, additionalProperties } = schema;
+  return [...Object.values(properties ?? {}), ...(prefixItems ?? []), items, additionalProperties, ...partsOf(schema).slice(1)];
+}
+
+// Whether something holds for what is within a schema, at any depth. Schemas are the same all through a call.
+function withinAny(holds) {
+  const known = new WeakMap();
+  return function any(schema) {
+    if (!isObject(schema)) return false;
+    let answer = known.get(schema);
+    if (answer === undefined) {
+      answer = within(schema).some((part) => isObject(part) && (holds(part) || any(part)));
+      known.set(schema, answer);
+    }
+    return answer;
+  };
+}
+
+const isMarked = (schema) => schema.asCell === true || schema.asStream === true;
+
 // Whether a value of that schema has cells or streams within it.
-function wantsCells(schema) {
-  if (schema === null || typeof schema !== "object") return false;
-  return schema.asCell === true || schema.asStream === true ||
-    Object.values(schema.properties ?? {}).some(wantsCells) ||
-    [schema.items, schema.additionalProperties, ...partsOf(schema).slice(1)].some(wantsCells);
+const wantsCellsWithin = withinAny(isMarked);
+const wantsCells = (schema) => isObject(schema) && (isMarked(schema) || wantsCellsWithin(schema));
+
+const hasDefaultWithin = withinAny((schema) => schema.default !== undefined);
+const isList = (schema) => schema.type === "array";
+
+// Whether a schema fills in what is missing of a value.
+const fills = (schema) => isObject(schema) && (schema.default !== undefined || isList(schema) || hasDefaultWithin(schema));
+
+// A value as it is read, which is a copy: with the defaults of its schema where something is missing, at every depth. A
+// list that is not there is empty.
+function filled(value, schema) {
+  if (!fills(schema)) return value;
+  if (value === undefined && schema.default !== undefined) value = copy(schema.default);
+  if (value === undefined && isList(schema)) return [];
+  if (!isPlain(value) || !hasDefaultWithin(schema)) return value;
+  if (Array.isArray(value)) {
+    value.forEach((item, index) => {
+      const part = schema.prefixItems?.[index] ?? schema.items;
+      if (hasDefaultWithin(part)) value[index] = filled(item, part);
+    });
+  } else {
+    for (const [key, part] of Object.entries(schema.properties ?? {})) {
+      const isThere = Object.hasOwn(value, key);
+      if (isThere ? hasDefaultWithin(part) : part?.default !== undefined) put(value, key, filled(isThere ? value[key] : undefined, part));
+    }
+    if (hasDefaultWithin(schema.additionalProperties)) {
+      const others = Object.keys(value).filter((key) => !Object.hasOwn(schema.properties ?? {}, key));
+      for (const key of others) put(value, key, filled(value[key], schema.additionalProperties));
+    }
+  }
+  for (const part of schema.allOf ?? []) value = filled(value, part);
+  const choices = [schema.anyOf ?? [], schema.oneOf ?? []].flat();
+  const choice = choices.find((part) => hasDefaultWithin(part) && faultOf(value, part, "it") === undefined);
+  return choice === undefined ? value : filled(value, choice);
 }
 
 // Whether a schema marks something as secret.

@@ -298,14 +298,6 @@ fn what_is_no_charm_is_refused_at_setup() {
             format!("{import} export default pattern(() => ({{ f: () => 1 }}));"),
             "TypeError: the pattern returns a function as \"f\"",
         ),
-        (
-            format!("{import} export default pattern(({{ a }}) => ({{ a: Cell.of(1), b: a }}));"),
-            "TypeError: the pattern returns \"a\", which is the name of an input",
-        ),
-        (
-            format!("{import} export default pattern(({{ a }}) => ({{ a: handler(() => {{}})({{ a }}) }}));"),
-            "TypeError: the pattern returns \"a\"",
-        ),
         (format!("{import} export default pattern(() => ({{ '': Cell.of(1) }}));"), "Error: cell \"\": bad name"),
         (
             format!("{import} export default pattern((i) => i, {{ properties: {{ a: {{ $ref: '#/x' }} }} }});"),

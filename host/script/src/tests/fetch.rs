@@ -74,7 +74,7 @@ fn a_fetch_that_fails_rejects_with_a_type_error_that_can_be_caught_and_has_a_pla
 fn an_error_names_the_request_that_it_comes_from_and_an_error_of_its_own_names_none() {
     let answer = |request: &Request| match request.url.rsplit('/').next().unwrap() {
         "denied" => Err("HTTP-request-denied".to_owned()),
-        status => Ok(response(status.parse().unwrap(), "{}")),
+        status => Ok(response(status.parse().unwrap(), r#"{"error": {"errors": [{"reason": "backend"}]}}"#)),
     };
     let one = "const get = (what) => fetch(`https://a.example/${what}`);";
     for (handler, expected) in [
@@ -112,6 +112,25 @@ fn an_error_names_the_request_that_it_comes_from_and_an_error_of_its_own_names_n
         ("await get(200); await get(503); throw new Error('status=503, and no more');", Some(2)),
         ("const r = await get(404); throw new Error('status ' + r.status);", None),
         ("throw new Error('status 503');", None),
+        // What was made of such an answer.
+        ("const r = await get(503); throw new Error('busy', { cause: r.clone() });", Some(1)),
+        ("const r = await get(503); throw new Error('busy', { cause: await r.clone().clone().json() });", Some(1)),
+        ("const r = await get(503); throw new Error('busy', { cause: (await r.json()).error });", Some(1)),
+        ("const r = await get(503); throw new Error('busy', { cause: (await r.json()).error.errors[0] });", Some(1)),
+        ("const r = await get(503); throw new Error('busy', { cause: await r.text() });", Some(1)),
+        ("const r = await get(503); throw new Error(await r.text());", Some(1)),
+        ("const r = await get(503); throw await r.text();", Some(1)),
+        ("const r = await get(503); throw new Error('busy', { cause: await r.arrayBuffer() });", Some(1)),
+        ("const r = await get(503); throw new Error('busy', { cause: await r.bytes() });", Some(1)),
+        ("const r = await get(503); throw new Error('busy', { cause: r.headers });", Some(1)),
+        (
+            "class E extends Error { constructor(response) { super('busy'); this.response = response; } }\nthrow new E(await get(503));",
+            Some(1),
+        ),
+        // Of one that says nothing of others.
+        ("const r = await get(404); throw new Error('gone', { cause: r.clone() });", None),
+        ("await get(503); const r = await get(200); throw new Error('odd', { cause: await r.json() });", None),
+        ("const r = await get(404); await get(503); throw new Error(await r.text());", None),
         // What would run the charm's code, or never ends.
         ("await get(503); throw { get message() { return '503'; }, get cause() { throw 1; } };", None),
         ("await get(503); const e = new Error('x'); e.cause = e; throw e;", None),

@@ -10,7 +10,7 @@ use http::header::CONTENT_LENGTH;
 use http_body_util::BodyExt;
 use tokio::time::{Instant, timeout_at};
 
-use super::pool::{Full, Pool, Shares};
+use super::pool::{Full, Permit, Pool, Shares};
 use super::sender::Sender;
 use crate::options::{NO_BODY, SMALL_BODY};
 
@@ -42,6 +42,14 @@ pub(crate) struct Bodies {
 const DISCARD_BYTES: usize = 8 * 1024 * 1024;
 const DISCARD_TIME: Duration = Duration::from_secs(5);
 
+/// A body that was received.
+#[derive(Debug)]
+pub(crate) struct Received {
+    pub(crate) bytes: Bytes,
+    /// Its share of the bytes of large bodies.
+    _room: Option<Permit>,
+}
+
 impl BodyError {
     fn over(limit: usize) -> Self {
         if limit == NO_BODY { Self::Unexpected } else { Self::TooLarge(limit) }
@@ -61,18 +69,19 @@ impl Bodies {
         if announced(headers).is_some_and(|length| length > limit) { Err(BodyError::over(limit)) } else { Ok(()) }
     }
 
-    /// The whole body of an admitted request, up to `limit` bytes.
+    /// The whole body of an admitted request, up to `limit` bytes. A large one keeps its share of the bytes until it is
+    /// dropped: it, and what is made of it, is in memory as long as its request is being answered.
     pub(super) async fn receive(
         &self,
         headers: &HeaderMap,
         body: Body,
         limit: usize,
         sender: &Sender,
-    ) -> Result<Bytes, BodyError> {
+    ) -> Result<Received, BodyError> {
         let needed = announced(headers).unwrap_or(limit);
-        let _room =
+        let room =
             if needed > SMALL_BODY { Some(self.room.take_within(sender, needed, self.wait).await?) } else { None };
-        self.read(headers, body, limit).await
+        Ok(Received { bytes: self.read(headers, body, limit).await?, _room: room })
     }
 
     /// The whole body of a request that anybody may send: a small one.
@@ -163,6 +172,19 @@ mod tests {
         assert!(receive("ann", Body::from("x")).await.is_ok());
         assert!(matches!(slow.await.unwrap(), Err(BodyError::TooSlow(_))));
         assert!(receive("eve", Body::from("x")).await.is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_large_body_counts_until_its_request_is_answered() {
+        let bodies = Bodies::new(Duration::from_secs(30), WAIT, 4 * MIB);
+        let headers = HeaderMap::new();
+        let eve = sender("eve");
+        let receive = || bodies.receive(&headers, Body::from("x"), MIB, &eve);
+        let held = receive().await.unwrap();
+        let full = receive().await;
+        assert!(matches!(full, Err(BodyError::Full(Full::Share))), "{full:?}");
+        drop(held);
+        assert_eq!(receive().await.unwrap().bytes, "x");
     }
 
     #[tokio::test]

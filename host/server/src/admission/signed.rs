@@ -15,7 +15,7 @@ use http::request::Parts;
 use http::{HeaderMap, StatusCode};
 use serde::de::DeserializeOwned;
 
-use super::bodies::Bodies;
+use super::bodies::{Bodies, Received};
 use super::{Permit, Right, Sender, Ticket, discard};
 use crate::answer::Failure;
 use crate::app::App;
@@ -30,7 +30,7 @@ pub(crate) struct RunsGuest;
 /// An admitted request: the runtime on the signer's behalf, and the body of at most `LIMIT` bytes (`NO_BODY`: none).
 pub(crate) struct Signed<const LIMIT: usize> {
     pub(crate) caller: LocalHandle,
-    pub(crate) body: Bytes,
+    body: Received,
     /// The permit to run a guest.
     _call: Option<Permit>,
     /// Its connection and its permit: work that outlives the request keeps them by owning this.
@@ -38,9 +38,14 @@ pub(crate) struct Signed<const LIMIT: usize> {
 }
 
 impl<const LIMIT: usize> Signed<LIMIT> {
+    /// The body, or nothing.
+    pub(crate) fn body(&self) -> &Bytes {
+        &self.body.bytes
+    }
+
     /// Reads the body as JSON.
     pub(crate) fn json<T: DeserializeOwned>(&self) -> Result<T, Failure> {
-        serde_json::from_slice(&self.body)
+        serde_json::from_slice(self.body())
             .map_err(|error| Failure::invalid(format!("the body is not the expected JSON: {error}")))
     }
 }
@@ -137,9 +142,9 @@ impl Admitted {
         let Self { actor, sender, head, call, ticket, limit } = self;
         let body = app.admission.bodies.receive(headers, body, limit, &sender).await?;
         if let Some(head) = head {
-            head.check_body(&body)?;
+            head.check_body(&body.bytes)?;
         }
-        if !body.is_empty() {
+        if !body.bytes.is_empty() {
             check_type(headers)?;
         }
         Ok(Signed { caller: app.runtime.as_actor(actor), body, _call: call, _ticket: ticket })

@@ -20,8 +20,8 @@ use super::{Damage, Fixture, Home};
 use crate::charm::{AllCells, CellTexts, StoredCharm, StoredProgram};
 use crate::rights::{Needed, Right};
 use crate::store::{
-    Begun, CellEdit, CellUpdate, Deployment, Finished, FoundCharm, FoundRegistrations, IdOf, KnownProgram, Look, Names,
-    Present, Sources, Store, Update,
+    Begun, CellEdit, CellUpdate, Charms, Deployment, Deploys, Finished, FoundCharm, FoundRegistrations, IdOf,
+    KnownProgram, Look, Names, Present, Registrations, Sources, Spaces, Store, Update,
 };
 use crate::tenancy::Tenancy;
 
@@ -159,7 +159,7 @@ impl Faulty {
 }
 
 #[async_trait]
-impl Store for Faulty {
+impl Spaces for Faulty {
     async fn check(&self, actor: &Actor, needed: &Needed) -> Result<(), RuntimeError> {
         self.inner.check(actor, needed).await
     }
@@ -185,7 +185,10 @@ impl Store for Faulty {
     async fn spaces(&self, actor: &Actor, name: Option<&str>) -> Result<Vec<SpaceSummary>, RuntimeError> {
         self.inner.spaces(actor, name).await
     }
+}
 
+#[async_trait]
+impl Charms for Faulty {
     async fn charms(&self, actor: &Actor, space: &SpaceDid) -> Result<Vec<CharmSummary>, RuntimeError> {
         self.inner.charms(actor, space).await
     }
@@ -304,6 +307,32 @@ impl Store for Faulty {
         self.inner.keep(finished).await
     }
 
+    async fn logs(
+        &self,
+        actor: &Actor,
+        charm: &CharmRef,
+        after: Option<u64>,
+        limit: usize,
+    ) -> Result<Vec<LogEntry>, RuntimeError> {
+        let after = if self.fault == Some(Fault::AnswersTheOldestLines) { after.or(Some(0)) } else { after };
+        self.inner.logs(actor, charm, after, limit).await
+    }
+
+    async fn runs(&self, actor: &Actor, charm: &CharmRef, limit: usize) -> Result<Vec<Run>, RuntimeError> {
+        let mut runs = self.inner.runs(actor, charm, limit).await?;
+        if self.fault == Some(Fault::ForgetsTheRun) && !runs.is_empty() {
+            runs.remove(0);
+        }
+        Ok(runs)
+    }
+
+    async fn counters(&self, actor: &Actor, charm: &CharmRef) -> Result<Counters, RuntimeError> {
+        self.inner.counters(actor, charm).await
+    }
+}
+
+#[async_trait]
+impl Deploys for Faulty {
     async fn name(
         &self,
         actor: &Actor,
@@ -354,30 +383,10 @@ impl Store for Faulty {
         }
         self.inner.delete(actor, charm).await
     }
+}
 
-    async fn logs(
-        &self,
-        actor: &Actor,
-        charm: &CharmRef,
-        after: Option<u64>,
-        limit: usize,
-    ) -> Result<Vec<LogEntry>, RuntimeError> {
-        let after = if self.fault == Some(Fault::AnswersTheOldestLines) { after.or(Some(0)) } else { after };
-        self.inner.logs(actor, charm, after, limit).await
-    }
-
-    async fn runs(&self, actor: &Actor, charm: &CharmRef, limit: usize) -> Result<Vec<Run>, RuntimeError> {
-        let mut runs = self.inner.runs(actor, charm, limit).await?;
-        if self.fault == Some(Fault::ForgetsTheRun) && !runs.is_empty() {
-            runs.remove(0);
-        }
-        Ok(runs)
-    }
-
-    async fn counters(&self, actor: &Actor, charm: &CharmRef) -> Result<Counters, RuntimeError> {
-        self.inner.counters(actor, charm).await
-    }
-
+#[async_trait]
+impl Registrations for Faulty {
     async fn revision(&self, actor: &Actor) -> Result<u64, RuntimeError> {
         if self.fault == Some(Fault::CountsNoChanges) { Ok(1) } else { self.inner.revision(actor).await }
     }
@@ -507,7 +516,10 @@ impl Store for Faulty {
     async fn wake_waiting(&self) -> Result<(), RuntimeError> {
         self.inner.wake_waiting().await
     }
+}
 
+#[async_trait]
+impl Store for Faulty {
     async fn fast_clocks(&self) -> Result<FastClock, RuntimeError> {
         self.inner.fast_clocks().await
     }

@@ -1,25 +1,30 @@
 //! Types by name: those of the charm's files, of `commontools` and of the language.
 
 use oxc::ast::ast::{TSType, TSTypeName, TSTypeParameterInstantiation, TSTypeQueryExprName, TSTypeReference};
-use oxc::span::Span;
+use oxc::span::{GetSpan, Span};
 use serde_json::{Value, json};
 
+use super::computed::parts_of;
+use super::constants::Reader;
 use super::declared::{Meaning, meaning};
 use super::spell::CONSTANT;
-use super::values::{cost, has_secret, retain_properties};
-use super::{Bindings, Converted, Types, Unfolding};
+use super::values::{cost, has_secret, is_function, retain_properties};
+use super::{Bindings, Converted, NO_DATA, Types, Unfolding, union_of};
 
 /// Labels that say that everybody may know. Any other makes a secret.
 const PUBLIC: [&str; 2] = ["public", "unclassified"];
 
-/// Types that say something of another one, and leave its values as they are: who may write them, and where they come
-/// from.
-const WRAPPERS: [&str; 11] = [
+/// Types that say something of another one, and leave its values as they are: who may write them, where they come from,
+/// and for whom they are. A charm here has one user.
+const WRAPPERS: [&str; 14] = [
     "AddIntegrity",
     "AuthoredByCurrentUser",
     "ExactCopy",
     "Integrity",
     "MaxConfidentiality",
+    "PerSession",
+    "PerSpace",
+    "PerUser",
     "RepresentsCurrentUser",
     "RequiresIntegrity",
     "TrustedActionUiContract",
@@ -150,7 +155,7 @@ impl<'a> Types<'a> {
     }
 
     /// A type that `commontools` or the language has.
-    fn known(
+    pub(super) fn known(
         &self,
         name: &str,
         span: Span,
@@ -159,12 +164,22 @@ impl<'a> Types<'a> {
         unfolding: &mut Unfolding<'a>,
     ) -> Result<Option<Value>, super::Refusal> {
         let argument = |index: usize| arguments.and_then(|arguments| arguments.params.get(index));
-        let Some(first) = argument(0) else { return Ok(None) };
+        let Some(first) = argument(0) else {
+            return Ok(match name {
+                "Cell" | "Writable" => Some(json!({"asCell": true})),
+                "Stream" => Some(json!({"asStream": true})),
+                _ => None,
+            });
+        };
         Ok(Some(match name {
             _ if is_mark(name) => self.classified(name, arguments, bound, unfolding)?,
             _ if WRAPPERS.contains(&name) => self.convert(first, bound, unfolding)?,
             "Cell" | "Writable" | "OpaqueRef" | "OpaqueCell" | "ReadonlyCell" | "WriteonlyCell" => {
-                with(self.convert(first, bound, unfolding)?, "asCell", true.into())
+                let schema = self.convert(first, bound, unfolding)?;
+                if is_function(&schema) {
+                    return unfolding.unsupported(first.span(), NO_DATA).map(Some);
+                }
+                with(schema, "asCell", true.into())
             }
             "Stream" => with(self.convert_event(first, bound, unfolding)?, "asStream", true.into()),
             "Default" if matches!(argument(1), Some(TSType::TSUndefinedKeyword(_))) => {
@@ -175,21 +190,39 @@ impl<'a> Types<'a> {
                     Some(value) => (self.convert(first, bound, unfolding)?, value),
                     None => (json!({}), first),
                 };
-                let Some(value) = self.value(unfolding.file, value) else {
+                let Some(value) = self.value(unfolding.file, value, &mut Reader::default()) else {
                     return unfolding.unsupported(span, "a default is spelled out as literals").map(Some);
                 };
                 unfolding.spend(cost(&value))?;
                 with(schema, "default", value)
             }
             "Schema" | "SchemaWithoutCell" => return constant(first, span, unfolding).map(Some),
+            "Exclude" | "Extract" => {
+                let all = self.convert(first, bound, unfolding)?;
+                let some = match argument(1) {
+                    Some(some) => self.convert_event(some, bound, unfolding)?,
+                    None => json!({}),
+                };
+                let (some, keep) = (parts_of(&some), name == "Extract");
+                let parts = parts_of(&all).into_iter().filter(|part| some.contains(part) == keep).collect();
+                union_of(parts)
+            }
+            "ReturnType" | "InstanceType" | "Parameters" => json!({}),
+            "Uppercase" | "Lowercase" | "Capitalize" | "Uncapitalize" => json!({"type": "string"}),
             "Array" | "ReadonlyArray" => json!({"type": "array", "items": self.item(first, bound, unfolding)?}),
             "Record" => match argument(1) {
                 Some(value) => {
-                    json!({"type": "object", "additionalProperties": self.apart(value, bound, unfolding)?.0})
+                    let value = self.apart(value, bound, unfolding)?.0;
+                    if is_function(&value) {
+                        return Ok(Some(json!({"type": "object"})));
+                    }
+                    json!({"type": "object", "additionalProperties": value})
                 }
                 None => json!({"type": "object"}),
             },
-            "Readonly" | "NonNullable" | "Mutable" | "Opaque" | "Stripped" => self.convert(first, bound, unfolding)?,
+            "Awaited" | "Mutable" | "NoInfer" | "NonNullable" | "Opaque" | "Readonly" | "Stripped" => {
+                self.convert(first, bound, unfolding)?
+            }
             "Partial" => {
                 let mut schema = self.convert(first, bound, unfolding)?;
                 schema.as_object_mut().map(|schema| schema.remove("required"));

@@ -5,9 +5,11 @@ use std::collections::{HashMap, HashSet};
 use oxc::ast::AstKind;
 use oxc::ast::ast::{
     ImportDeclarationSpecifier, Program, Statement, TSEnumDeclaration, TSInterfaceDeclaration, TSTypeAliasDeclaration,
+    TSTypeName, VariableDeclarationKind, VariableDeclarator,
 };
 use oxc::ast_visit::Visit;
 
+use super::builtin::is_mark;
 use crate::files::is_module;
 
 /// How many files one name may lead through.
@@ -61,6 +63,9 @@ pub(super) struct Declared<'a> {
     stars: Vec<usize>,
     /// Classes: types whose values JSON can't hold.
     classes: HashSet<&'a str>,
+    constants: HashMap<&'a str, &'a VariableDeclarator<'a>>,
+    /// Whether a type of the file may mark secrets.
+    has_marks: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -86,6 +91,8 @@ impl<'a> Declared<'a> {
             declared.named.entry(name).or_insert_with(|| vec![named]);
         }
         declared.classes = collector.classes;
+        declared.constants = collector.constants;
+        declared.has_marks = collector.has_marks;
         declared
     }
 
@@ -125,6 +132,11 @@ impl<'a> Declared<'a> {
         }
     }
 
+    /// Whether a type of the file may mark secrets.
+    pub(super) fn has_marks(&self) -> bool {
+        self.has_marks
+    }
+
     /// Whether the file declares a class of that name.
     pub(super) fn has_class(&self, name: &str) -> bool {
         self.classes.contains(name)
@@ -138,6 +150,8 @@ struct Collector<'a> {
     outer: Vec<(&'a str, Named<'a>)>,
     inner: Vec<(&'a str, Named<'a>)>,
     classes: HashSet<&'a str>,
+    constants: HashMap<&'a str, &'a VariableDeclarator<'a>>,
+    has_marks: bool,
 }
 
 /// How deep the declarations of a file itself are: below the program, and below an `export`.
@@ -150,6 +164,34 @@ impl<'a> Visit<'a> for Collector<'a> {
             AstKind::TSTypeAliasDeclaration(alias) => (alias.id.name.as_str(), Named::Alias(alias)),
             AstKind::TSInterfaceDeclaration(interface) => (interface.id.name.as_str(), Named::Interface(interface)),
             AstKind::TSEnumDeclaration(one) => (one.id.name.as_str(), Named::Enum(one)),
+            AstKind::VariableDeclaration(variables) if variables.kind == VariableDeclarationKind::Const => {
+                for variable in &variables.declarations {
+                    if let Some(name) = variable.id.get_identifier_name() {
+                        if self.depth <= OUTER {
+                            self.constants.insert(name.as_str(), variable);
+                        } else {
+                            self.constants.entry(name.as_str()).or_insert(variable);
+                        }
+                    }
+                }
+                return;
+            }
+            AstKind::TSTypeReference(reference) => {
+                if let TSTypeName::IdentifierReference(name) = &reference.type_name {
+                    self.has_marks |= is_mark(&name.name);
+                }
+                return;
+            }
+            AstKind::TSInterfaceHeritage(heritage) => {
+                if let TSTypeName::IdentifierReference(name) = &heritage.type_name {
+                    self.has_marks |= is_mark(&name.name);
+                }
+                return;
+            }
+            AstKind::ImportSpecifier(import) => {
+                self.has_marks |= is_mark(&import.imported.name());
+                return;
+            }
             AstKind::Class(class) => {
                 self.classes.extend(class.id.as_ref().map(|id| id.name.as_str()));
                 return;
@@ -168,14 +210,46 @@ impl<'a> Visit<'a> for Collector<'a> {
 
 /// What a name of one file stands for.
 pub(super) fn meaning<'t, 'a>(files: &'t [Declared<'a>], file: usize, name: &'a str) -> Meaning<'t, 'a> {
+    match origin(files, file, name, |declared, name| declared.named.get(name)) {
+        Origin::Found(file, found) => Meaning::Declared(file, found),
+        Origin::Module(name) => Meaning::Imported(name),
+        Origin::Unknown(name) => Meaning::Global(name),
+    }
+}
+
+/// The constant that a name of one file stands for, and its file.
+pub(super) fn constant<'a>(
+    files: &[Declared<'a>],
+    file: usize,
+    name: &'a str,
+) -> Option<(usize, &'a VariableDeclarator<'a>)> {
+    match origin(files, file, name, |declared, name| declared.constants.get(name)) {
+        Origin::Found(file, found) => Some((file, *found)),
+        _ => None,
+    }
+}
+
+/// Where a name comes from.
+enum Origin<'a, T> {
+    Found(usize, T),
+    Module(&'a str),
+    Unknown(&'a str),
+}
+
+fn origin<'t, 'a, T>(
+    files: &'t [Declared<'a>],
+    file: usize,
+    name: &'a str,
+    get: impl Fn(&'t Declared<'a>, &'a str) -> Option<T>,
+) -> Origin<'a, T> {
     let (mut file, mut name) = (file, name);
     for _ in 0..MAX_HOPS {
         let Some(declared) = files.get(file) else { break };
-        if let Some(found) = declared.named.get(name) {
-            return Meaning::Declared(file, found);
+        if let Some(found) = get(declared, name) {
+            return Origin::Found(file, found);
         }
         match declared.imports.get(name) {
-            Some(Source::Module(imported)) => return Meaning::Imported(imported),
+            Some(Source::Module(imported)) => return Origin::Module(imported),
             Some(Source::File(target, imported)) => match exported(files, *target, imported, 0) {
                 Some((target, local)) => (file, name) = (target, local),
                 None => break,
@@ -183,7 +257,7 @@ pub(super) fn meaning<'t, 'a>(files: &'t [Declared<'a>], file: usize, name: &'a 
             None => break,
         }
     }
-    Meaning::Global(name)
+    Origin::Unknown(name)
 }
 
 /// The file and the name there of what a file exports.
@@ -194,7 +268,9 @@ fn exported<'a>(files: &[Declared<'a>], file: usize, name: &'a str, hops: usize)
         Some(Export::From(target, there)) => return exported(files, *target, there, hops + 1),
         None => {}
     }
-    if declared.named.contains_key(name) || declared.classes.contains(name) {
+    let is_declared =
+        declared.named.contains_key(name) || declared.classes.contains(name) || declared.constants.contains_key(name);
+    if is_declared {
         return Some((file, name));
     }
     declared.stars.iter().find_map(|star| exported(files, *star, name, hops + 1))

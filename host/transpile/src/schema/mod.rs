@@ -1,13 +1,17 @@
 //! From the TypeScript types of a charm's files to JSON Schema, as far as its cells need it.
 //!
-//! What is understood: primitives, literals, arrays, tuples, objects, records, unions, intersections of objects,
-//! `keyof`, parts of types (`T["key"]`), aliases, interfaces and enums of the charm's files (also generic ones),
-//! `Partial`, `Required`, `Readonly`, `Pick`, `Omit`, and the types of `commontools`. Anything else is refused by name:
-//! cells are made from these types, and what is not understood could hide a secret or a default. Only of events
-//! everything is taken, since they come from outside.
+//! What is understood: primitives, literals, arrays, tuples, objects, records, unions, intersections, `keyof`, `typeof`
+//! a constant, parts of types (`T["key"]`), mapped and conditional types, aliases, interfaces and enums of the charm's
+//! files (also generic ones), `Partial`, `Required`, `Readonly`, `Pick`, `Omit`, and the types of `commontools`.
+//! Functions and symbols are left out: no cell holds one. Anything else is refused by name: cells are made from these types, and
+//! what is not understood could hide a secret or a default. Only of events everything is taken, since they come from
+//! outside.
 
 mod builtin;
+mod computed;
+mod constants;
 mod declared;
+mod intersection;
 mod named;
 mod spell;
 mod values;
@@ -21,15 +25,19 @@ use serde_json::{Map, Value, json};
 
 use builtin::secret;
 use declared::Declared;
+use intersection::intersect;
 pub(super) use spell::{length, spell};
 pub(super) use values::cost;
-use values::{has_secret, key_name, literal_value, merge_objects};
+use values::{function, has_secret, is_function, key_name, literal_value};
 
 /// How much one type may unfold to, in schemas and in 32 bytes of text. Aliases that name one another can describe far
 /// more than they spell out.
 const MAX_NODES: usize = 10_000;
 /// How deep schemas nest.
 const MAX_DEPTH: usize = 64;
+
+/// What is said where functions or symbols are all that a cell would hold.
+const NO_DATA: &str = "a cell can't hold a function, or a symbol";
 
 /// Why a type has no schema.
 #[derive(Debug)]
@@ -91,6 +99,18 @@ impl Unfolding<'_> {
         if self.nodes > MAX_NODES.min(self.left) { Err(Refusal::TooLarge) } else { Ok(()) }
     }
 
+    /// Does what reads a part of what is being read.
+    fn deeper(&mut self, read: impl FnOnce(&mut Self) -> Converted) -> Converted {
+        self.spend(1)?;
+        if self.depth >= MAX_DEPTH {
+            return Err(Refusal::TooLarge);
+        }
+        self.depth += 1;
+        let schema = read(self);
+        self.depth -= 1;
+        schema
+    }
+
     /// Refuses what is not understood, unless it does not matter.
     fn unsupported(&self, span: Span, what: &str) -> Converted {
         match self.purpose {
@@ -111,8 +131,21 @@ impl<'a> Types<'a> {
         Self { files: files.map(|(file, program)| Declared::of(program, |source| index(file, source))).collect() }
     }
 
-    /// The schema of `ty`, which stands in that file. Takes what it unfolds to from what is `left`.
-    pub(super) fn schema(&self, file: usize, ty: &TSType<'a>, purpose: Use, left: &Cell<usize>) -> Converted {
+    /// Whether a type of one of the files may mark secrets.
+    pub(super) fn have_marks(&self) -> bool {
+        self.files.iter().any(Declared::has_marks)
+    }
+
+    /// The schema of `ty`, which stands in that file, within functions and classes whose type parameters stand for
+    /// these. Takes what it unfolds to from what is `left`.
+    pub(super) fn schema(
+        &self,
+        file: usize,
+        ty: &TSType<'a>,
+        purpose: Use,
+        generics: &[(&'a str, Value)],
+        left: &Cell<usize>,
+    ) -> Converted {
         let mut unfolding = Unfolding {
             home: file,
             file,
@@ -124,9 +157,12 @@ impl<'a> Types<'a> {
             left: left.get(),
             depth: 0,
         };
-        let schema = self.convert(ty, &Bindings::new(), &mut unfolding);
+        let schema = self.convert(ty, &generics.iter().cloned().collect(), &mut unfolding);
         left.set(left.get().saturating_sub(unfolding.nodes));
         let schema = schema?;
+        if is_function(&schema) {
+            return unfolding.unsupported(ty.span(), NO_DATA);
+        }
         if unfolding.recursive && has_secret(&schema) {
             return unfolding.unsupported(ty.span(), "a type that contains itself can't have secrets in it");
         }
@@ -134,14 +170,7 @@ impl<'a> Types<'a> {
     }
 
     fn convert(&self, ty: &TSType<'a>, bound: &Bindings<'a>, unfolding: &mut Unfolding<'a>) -> Converted {
-        unfolding.spend(1)?;
-        if unfolding.depth >= MAX_DEPTH {
-            return Err(Refusal::TooLarge);
-        }
-        unfolding.depth += 1;
-        let schema = self.convert_one(ty, bound, unfolding);
-        unfolding.depth -= 1;
-        schema
+        unfolding.deeper(|unfolding| self.convert_one(ty, bound, unfolding))
     }
 
     fn convert_one(&self, ty: &TSType<'a>, bound: &Bindings<'a>, unfolding: &mut Unfolding<'a>) -> Converted {
@@ -173,7 +202,7 @@ impl<'a> Types<'a> {
                         None => json!({"type": "string"}),
                     }
                 }
-                TSTypeOperatorOperator::Unique => return unfolding.unsupported(operator.span, "a symbol is no JSON"),
+                TSTypeOperatorOperator::Unique => function(),
             },
             TSType::TSArrayType(array) => {
                 json!({"type": "array", "items": self.item(&array.element_type, bound, unfolding)?})
@@ -186,22 +215,33 @@ impl<'a> Types<'a> {
             TSType::TSTypeLiteral(literal) => self.object(&literal.members, bound, unfolding)?,
             TSType::TSUnionType(union) => self.union(&union.types, bound, unfolding)?,
             TSType::TSIntersectionType(intersection) => {
-                let mut merged = json!({"type": "object"});
+                let mut all = json!({});
                 for part in &intersection.types {
                     let converted = self.convert(part, bound, unfolding)?;
-                    if !merge_objects(&mut merged, converted) {
-                        return unfolding.unsupported(part.span(), "an intersection of what are no plain objects");
+                    match intersect(all, converted) {
+                        Some(both) => all = both,
+                        None => {
+                            return unfolding
+                                .unsupported(part.span(), "an intersection of what no value can be at once");
+                        }
                     }
                 }
-                merged
+                all
             }
+            TSType::TSFunctionType(_) | TSType::TSConstructorType(_) | TSType::TSSymbolKeyword(_) => function(),
+            TSType::TSInferType(infer) => {
+                bound.get(infer.type_parameter.name.name.as_str()).cloned().unwrap_or_else(|| json!({}))
+            }
+            TSType::TSTypeQuery(query) => self.query(query, bound, unfolding)?,
+            TSType::TSMappedType(mapped) => self.mapped(mapped, bound, unfolding)?,
+            TSType::TSConditionalType(conditional) => self.conditional(conditional, bound, unfolding)?,
             TSType::TSIndexedAccessType(access) => {
                 let whole = self.convert(&access.object_type, bound, unfolding)?;
                 let index = self.convert(&access.index_type, bound, unfolding)?;
                 match part_of(&whole, &index) {
                     // A part of a secret is one, too.
-                    Some(part) if whole.get("ifc").is_some() => secret(part.clone()),
-                    Some(part) => part.clone(),
+                    Some(part) if whole.get("ifc").is_some() => secret(part),
+                    Some(part) => part,
                     None => return unfolding.unsupported(access.span, "this part of a type is not there"),
                 }
             }
@@ -236,6 +276,9 @@ impl<'a> Types<'a> {
     /// The schema of an array's item: JSON has null where it is `undefined`.
     fn item(&self, ty: &TSType<'a>, bound: &Bindings<'a>, unfolding: &mut Unfolding<'a>) -> Converted {
         let (schema, absent) = self.apart(ty, bound, unfolding)?;
+        if is_function(&schema) {
+            return Ok(json!({}));
+        }
         let is_plain = ["asCell", "asStream", "default"].iter().all(|mark| schema.get(mark).is_none())
             && schema.as_object().is_some_and(|schema| !schema.is_empty());
         if absent && is_plain && !has_secret(&schema) {
@@ -258,18 +301,24 @@ impl<'a> Types<'a> {
                         Some(annotation) => self.apart(&annotation.type_annotation, bound, unfolding)?.0,
                         None => json!({}),
                     };
+                    if is_function(&value) {
+                        continue;
+                    }
                     if !property.optional {
                         required.push(Value::from(name.clone()));
                     }
                     properties.insert(name, value);
                 }
                 TSSignature::TSIndexSignature(index) => {
-                    schema["additionalProperties"] =
-                        self.apart(&index.type_annotation.type_annotation, bound, unfolding)?.0;
+                    let value = self.apart(&index.type_annotation.type_annotation, bound, unfolding)?.0;
+                    if !is_function(&value) {
+                        schema["additionalProperties"] = value;
+                    }
                 }
-                _ => {
-                    unfolding.unsupported(member.span(), "a cell can't hold a function")?;
-                }
+                // Methods are no part of what is stored.
+                TSSignature::TSMethodSignature(_)
+                | TSSignature::TSCallSignatureDeclaration(_)
+                | TSSignature::TSConstructSignatureDeclaration(_) => {}
             }
         }
         schema["properties"] = properties.into();
@@ -280,8 +329,7 @@ impl<'a> Types<'a> {
     }
 
     fn union(&self, types: &[TSType<'a>], bound: &Bindings<'a>, unfolding: &mut Unfolding<'a>) -> Converted {
-        let mut parts = Vec::new();
-        let mut default = None;
+        let (mut parts, mut default, mut functions) = (Vec::new(), None, 0);
         for ty in types {
             if matches!(ty, TSType::TSUndefinedKeyword(_) | TSType::TSVoidKeyword(_)) {
                 unfolding.absent = true;
@@ -295,7 +343,14 @@ impl<'a> Types<'a> {
                 default = Some(value);
                 continue;
             }
+            if is_function(&part) {
+                functions += 1;
+                continue;
+            }
             parts.push(part);
+        }
+        if parts.is_empty() && functions > 0 {
+            return Ok(function());
         }
         let mut schema = union_of(parts);
         if let (Some(default), Some(object)) = (default, schema.as_object_mut()) {
@@ -322,29 +377,46 @@ fn union_of(mut parts: Vec<Value>) -> Value {
 }
 
 /// The schema of a part of what a schema describes.
-fn part_of<'s>(whole: &'s Value, index: &Value) -> Option<&'s Value> {
+fn part_of(whole: &Value, index: &Value) -> Option<Value> {
+    // Of what may be anything, a part may.
+    if whole.as_object().is_some_and(Map::is_empty) {
+        return Some(json!({}));
+    }
+    if let Some(parts) = whole.get("anyOf").and_then(Value::as_array) {
+        let parts: Vec<_> = parts.iter().filter_map(|part| part_of(part, index)).collect();
+        return (!parts.is_empty()).then(|| union_of(parts));
+    }
+    if let Some(keys) = index.get("enum").and_then(Value::as_array) {
+        let mut parts = Vec::new();
+        for key in keys {
+            let part = part_of(whole, &json!({"const": key}))?;
+            if !parts.contains(&part) {
+                parts.push(part);
+            }
+        }
+        return Some(union_of(parts));
+    }
     if index.get("type").and_then(Value::as_str) == Some("number") {
-        return whole.get("items");
+        return match whole.get("prefixItems").and_then(Value::as_array) {
+            Some(items) => Some(union_of(items.clone())),
+            None => whole.get("items").cloned(),
+        };
+    }
+    if index.get("type").and_then(Value::as_str) == Some("string") {
+        return whole.get("additionalProperties").cloned();
     }
     let key = index.get("const")?;
     if let Some(name) = key.as_str() {
-        return whole.get("properties")?.get(name).or_else(|| whole.get("additionalProperties"));
+        return whole.get("properties")?.get(name).or_else(|| whole.get("additionalProperties")).cloned();
     }
-    whole
-        .get("prefixItems")
-        .and_then(|items| items.get(usize::try_from(key.as_u64()?).ok()?))
-        .or_else(|| whole.get("items"))
+    let items = whole.get("prefixItems");
+    items.and_then(|items| items.get(usize::try_from(key.as_u64()?).ok()?)).or_else(|| whole.get("items")).cloned()
 }
 
 /// What a type is called that is not understood.
 fn unknown(ty: &TSType<'_>) -> &'static str {
     match ty {
-        TSType::TSFunctionType(_) | TSType::TSConstructorType(_) => "a cell can't hold a function",
         TSType::TSBigIntKeyword(_) => "a bigint is no JSON",
-        TSType::TSSymbolKeyword(_) => "a symbol is no JSON",
-        TSType::TSConditionalType(_) | TSType::TSInferType(_) => "a conditional type is not understood here",
-        TSType::TSMappedType(_) => "a mapped type is not understood here",
-        TSType::TSTypeQuery(_) => "the type of a value (`typeof …`) is not understood here",
         TSType::TSImportType(_) => "the type `import(…)` is not understood here",
         _ => "this type is not understood here",
     }

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::builtin::is_mark;
 use super::declared::{Meaning, Named, meaning};
+use super::intersection::intersect;
 use super::values::{enum_schema, merge_objects};
 use super::{Bindings, Converted, Refusal, Types, Unfolding};
 
@@ -72,21 +73,34 @@ impl<'a> Types<'a> {
             };
             let TSTypeName::IdentifierReference(identifier) = &parent.type_name else { return refused(unfolding) };
             let name = identifier.name.as_str();
-            let Meaning::Declared(file, named) = meaning(&self.files, unfolding.file, name) else {
-                return refused(unfolding);
-            };
             let arguments = parent.type_arguments.as_deref();
+            let (file, named) = match meaning(&self.files, unfolding.file, name) {
+                Meaning::Declared(file, named) => (file, named),
+                Meaning::Imported(name) | Meaning::Global(name) => {
+                    match self
+                        .known(name, parent.span, arguments, &bound, unfolding)?
+                        .and_then(|known| intersect(known, schema.take()))
+                    {
+                        Some(both) => schema = both,
+                        None => return refused(unfolding),
+                    }
+                    continue;
+                }
+            };
             let mark = named.first().map(Named::name).filter(|name| is_mark(name) && arguments.is_some());
             let inherited = match mark {
                 Some(mark) => self.classified(mark, arguments, &bound, unfolding)?,
                 None => self.unfold(file, name, named, arguments, &bound, unfolding)?,
             };
-            if !merge_objects(&mut schema, inherited) {
-                return refused(unfolding);
+            match intersect(inherited, schema.take()) {
+                Some(both) => schema = both,
+                None => return refused(unfolding),
             }
         }
         let own = self.object(&interface.body.body, &bound, unfolding)?;
-        merge_objects(&mut schema, own);
+        if schema.get("asCell").is_none() && schema.get("asStream").is_none() {
+            merge_objects(&mut schema, own);
+        }
         Ok(schema)
     }
 

@@ -4,22 +4,31 @@ use std::borrow::Cow;
 
 use oxc::ast::ast::{
     Expression, PropertyKey, TSEnumDeclaration, TSLiteral, TSSignature, TSTupleElement, TSType, TSTypeName,
-    UnaryOperator,
+    TSTypeOperatorOperator, UnaryOperator,
 };
 use serde_json::{Map, Value, json};
 
 use super::Types;
+use super::constants::Reader;
 use super::declared::{Meaning, Named, meaning};
 
 impl<'a> Types<'a> {
     /// The value that a type of literals spells, as the second argument of `Default` does.
-    pub(super) fn value(&self, file: usize, ty: &TSType<'a>) -> Option<Value> {
+    pub(super) fn value(&self, file: usize, ty: &TSType<'a>, reader: &mut Reader) -> Option<Value> {
+        reader.within(|reader| self.value_of_type(file, ty, reader))
+    }
+
+    fn value_of_type(&self, file: usize, ty: &TSType<'a>, reader: &mut Reader) -> Option<Value> {
         match ty {
             TSType::TSLiteralType(literal) => literal_value(&literal.literal),
             TSType::TSNullKeyword(_) => Some(Value::Null),
-            TSType::TSParenthesizedType(inner) => self.value(file, &inner.type_annotation),
+            TSType::TSParenthesizedType(inner) => self.value(file, &inner.type_annotation, reader),
+            TSType::TSTypeOperatorType(operator) if operator.operator == TSTypeOperatorOperator::Readonly => {
+                self.value(file, &operator.type_annotation, reader)
+            }
+            TSType::TSTypeQuery(query) => self.value_of_query(file, query, reader),
             TSType::TSTupleType(tuple) => {
-                tuple.element_types.iter().map(|element| self.element_value(file, element)).collect()
+                tuple.element_types.iter().map(|element| self.element_value(file, element, reader)).collect()
             }
             TSType::TSTypeLiteral(literal) => {
                 let mut object = Map::new();
@@ -31,33 +40,46 @@ impl<'a> Types<'a> {
                     if matches!(ty, TSType::TSUndefinedKeyword(_)) {
                         continue;
                     }
-                    object.insert(name, self.value(file, ty)?);
+                    object.insert(name, self.value(file, ty, reader)?);
                 }
                 Some(object.into())
             }
-            TSType::TSTypeReference(reference) if reference.type_arguments.is_none() => {
+            TSType::TSTypeReference(reference) => {
                 let TSTypeName::IdentifierReference(identifier) = &reference.type_name else { return None };
-                let Meaning::Declared(file, [Named::Alias(alias)]) =
-                    meaning(&self.files, file, identifier.name.as_str())
-                else {
-                    return None;
-                };
-                // One step only: an alias of an alias could go round in a circle.
-                if matches!(alias.type_annotation, TSType::TSTypeReference(_)) {
-                    return None;
+                match (meaning(&self.files, file, identifier.name.as_str()), reference.type_arguments.as_deref()) {
+                    (Meaning::Declared(file, [Named::Alias(alias)]), None) => {
+                        self.value(file, &alias.type_annotation, reader)
+                    }
+                    // An object of no keys.
+                    (Meaning::Global("Record"), Some(arguments)) => {
+                        matches!(arguments.params.get(1)?, TSType::TSNeverKeyword(_)).then(|| json!({}))
+                    }
+                    _ => None,
                 }
-                self.value(file, &alias.type_annotation)
             }
             _ => None,
         }
     }
 
-    fn element_value(&self, file: usize, element: &TSTupleElement<'a>) -> Option<Value> {
+    fn element_value(&self, file: usize, element: &TSTupleElement<'a>, reader: &mut Reader) -> Option<Value> {
         match element {
             TSTupleElement::TSOptionalType(_) | TSTupleElement::TSRestType(_) => None,
-            element => self.value(file, element.as_ts_type()?),
+            element => self.value(file, element.as_ts_type()?, reader),
         }
     }
+}
+
+/// The key under which a schema says that its values are functions or symbols, which JSON has not.
+const FUNCTION: &str = "\0function";
+
+/// The schema of functions and symbols.
+pub(super) fn function() -> Value {
+    json!({FUNCTION: true})
+}
+
+/// Whether a schema is one of functions or symbols.
+pub(super) fn is_function(schema: &Value) -> bool {
+    schema.get(FUNCTION).is_some()
 }
 
 /// Whether a schema marks something as secret.
@@ -97,7 +119,7 @@ pub(super) fn literal_value(literal: &TSLiteral<'_>) -> Option<Value> {
 }
 
 /// A number as JSON spells it: `1`, not `1.0`.
-fn number(value: f64) -> Option<Value> {
+pub(super) fn number(value: f64) -> Option<Value> {
     // 2^53: up to there every integer is a double.
     const EXACT: f64 = 9_007_199_254_740_992.0;
     if value.fract() == 0.0 && value.abs() <= EXACT && !(value == 0.0 && value.is_sign_negative()) {

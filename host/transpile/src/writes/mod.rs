@@ -109,8 +109,9 @@ impl<'a> Writes<'_, 'a> {
         if types.len() >= MAX_TYPES {
             return Rc::default();
         }
-        let schema =
-            Rc::new(self.file.types.schema(self.file.index, ty, Use::Event, self.budget.left()).unwrap_or_default());
+        let schema = Rc::new(
+            self.file.types.schema(self.file.index, ty, Use::Event, &[], self.budget.left()).unwrap_or_default(),
+        );
         types.insert(text, Rc::clone(&schema));
         schema
     }

@@ -3,7 +3,7 @@
 
 use bg_integration_sdk::http::{Request, Response, segment};
 use bg_integration_sdk::updates::{self, News, Source};
-use bg_integration_sdk::{CharmRef, CharmView, Error, Integration, config, export};
+use bg_integration_sdk::{Charm, CharmRef, CharmView, Error, Integration, charms, config, export};
 
 /// The integration.
 #[derive(Debug)]
@@ -15,6 +15,20 @@ impl Integration for Feeds {
     fn fetch_charms() -> Result<Vec<CharmRef>, Error> {
         let base_url = config::get("api-base-url").unwrap_or_default();
         updates::charms_with_news(&Self { base_url })
+    }
+
+    /// Of a charm that is signed in, the account must be usable.
+    fn is_valid_charm(charm: &Charm) -> Result<bool, Error> {
+        if charms::get(charm, &["auth", "token"])?.is_absent() {
+            return Ok(charms::can_be_polled(charm)?);
+        }
+        let base_url = config::get("api-base-url").unwrap_or_default();
+        let request = Request::get(format!("{base_url}/account/own")).charm(&charm.reference());
+        let response = request.send().map_err(|error| Error::Permanent(error.to_string()))?;
+        match response.status {
+            200 => Ok(charms::can_be_polled(charm)?),
+            status => Err(Error::Permanent(format!("the account is answered with status {status}"))),
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! The mailbox: messages, and their changes.
 
-use super::history::{Change, ChangeKind};
+use super::change::{Change, ChangeKind};
 use super::{USER, clock};
 
 /// One message; each is its own thread.

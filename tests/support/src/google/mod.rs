@@ -3,6 +3,7 @@
 mod answer;
 mod batch;
 mod calendar;
+mod change;
 mod clock;
 mod gmail;
 mod history;

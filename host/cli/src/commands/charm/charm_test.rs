@@ -3,21 +3,19 @@
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use anyhow::Context as _;
+use anyhow::bail;
 use bg_charm_api::{LogQuery, Runtime};
-use bg_identity::space_did;
 use bg_poller::{CharmRef, LogLine, Outcome};
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
 
 use super::diff::{Change, diff};
-use super::{source, trigger};
+use super::source::Source;
+use super::steps::{self, Step};
+use super::{source, temporary, trigger};
 use crate::args::{Common, TestArgs};
 use crate::{connect, layout, output};
-
-/// Its space.
-const SPACE: &str = "charm-test";
 
 /// How many log lines, and how many changes, of each poll are printed for people.
 const PRINTED: usize = 100;
@@ -46,26 +44,18 @@ struct Poll {
 
 /// Deploys, polls and reports. Status 1 if a poll failed.
 pub(super) async fn run(common: &Common, args: &TestArgs, shutdown: CancellationToken) -> anyhow::Result<ExitCode> {
-    let folder = tempfile::Builder::new()
-        .prefix("bg-wasm-host-charm-test-")
-        .tempdir()
-        .context("cannot create a temporary folder; set TMPDIR to a writable folder")?;
-    let common = Common { data_dir: Some(folder.path().to_owned()), api_url: None, ..common.clone() };
-    let success = tokio::select! {
-        success = perform(&common, args) => success,
-        () = shutdown.cancelled() => Err(anyhow::anyhow!("the test was interrupted")),
-    };
-    // Even after a failure, nothing is left.
-    let left = folder.path().display().to_string();
-    folder.close().with_context(|| format!("cannot delete {left}"))?;
-    Ok(if success? { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let success = temporary::with_data_dir(common, "test", shutdown, async |common| perform(common, args).await);
+    Ok(if success.await? { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 async fn perform(common: &Common, args: &TestArgs) -> anyhow::Result<bool> {
     let (source, inputs) = (source::read(&args.source)?, source::inputs(args.inputs.as_deref())?);
+    if steps::is_test(&source.file_name) {
+        return replay(common, args, source, &inputs).await;
+    }
     let event = trigger::event(&args.event)?;
     let runtime = connect::with_handlers(common, &args.handlers).await?.runtime;
-    let charm = runtime.deploy(&space_did(SPACE), &source.request(&inputs, None)).await?.charm;
+    let charm = runtime.deploy(&temporary::space(), &source.request(&inputs, None)).await?.charm;
     let stream = trigger::stream(&*runtime, &charm, &args.event).await?;
     let mut seen = 0;
     let mut report = Report { log: new_lines(&*runtime, &charm, &mut seen).await?, polls: Vec::new(), success: true };
@@ -96,6 +86,55 @@ async fn perform(common: &Common, args: &TestArgs) -> anyhow::Result<bool> {
         output::json(&report)?;
     }
     Ok(report.success)
+}
+
+/// The results of a test with steps, for programs.
+#[derive(Serialize)]
+struct Replay {
+    /// The log of `setup`.
+    log: Vec<LogLine>,
+    steps: Vec<Step>,
+    /// Whether no step failed.
+    success: bool,
+}
+
+/// Takes the steps of a test in the original's form.
+async fn replay(common: &Common, args: &TestArgs, test: Source, inputs: &Map<String, Value>) -> anyhow::Result<bool> {
+    if !inputs.is_empty() || args.event.stream.is_some() {
+        bail!("a test with steps takes no inputs and no stream; leave out --inputs and --stream");
+    }
+    let runtime = connect::with_handlers(common, &args.handlers).await?.runtime;
+    let request = steps::around(test)?.request(inputs, None);
+    let charm = runtime.deploy(&temporary::space(), &request).await?.charm;
+    let mut seen = 0;
+    let mut replay = Replay { log: new_lines(&*runtime, &charm, &mut seen).await?, steps: Vec::new(), success: true };
+    let people = !args.json.json;
+    if people {
+        print_log(&replay.log)?;
+    }
+    steps::take(&*runtime, &charm, async |number, mut step: Step| {
+        step.log = new_lines(&*runtime, &charm, &mut seen).await?;
+        replay.success &= !step.has_failed();
+        if people {
+            print_log(&step.log)?;
+            match &step.outcome {
+                Some(outcome) if step.has_failed() => {
+                    trigger::print_outcome(&format!("step {number}, action: "), outcome)?;
+                }
+                _ => output::line(output::printable(&format!("step {number}, {step}")))?,
+            }
+        }
+        replay.steps.push(step);
+        Ok(())
+    })
+    .await?;
+    if people {
+        let failed = replay.steps.iter().filter(|step| step.has_failed()).count();
+        output::line(format_args!("{} steps, {failed} failed", replay.steps.len()))?;
+    } else {
+        output::json(&replay)?;
+    }
+    Ok(replay.success)
 }
 
 /// The charm's cells, secrets masked.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail};
 use bg_charm_api::DeployRequest;
 use bg_identity::CharmId;
-use bg_transpile::{gather, name_from_common_folder};
+use bg_transpile::{Sources, gather, name_from_common_folder};
 use serde_json::{Map, Value};
 
 use super::folder::{self, Folder};
@@ -16,10 +16,10 @@ use crate::paths;
 /// A charm's source, read from files.
 #[derive(Debug)]
 pub(super) struct Source {
-    file_name: String,
-    text: String,
+    pub(super) file_name: String,
+    pub(super) text: String,
     /// The texts of the other files that it imports.
-    further: BTreeMap<String, String>,
+    pub(super) further: BTreeMap<String, String>,
     /// The files that were read: if one of them changes, so does the charm.
     pub(super) files: Vec<PathBuf>,
 }
@@ -65,6 +65,11 @@ fn place(file: &Path, root: Option<&Path>) -> anyhow::Result<(PathBuf, String)> 
 }
 
 impl Source {
+    /// What is to be transpiled.
+    pub(super) fn sources(&self) -> Sources<'_> {
+        Sources { file_name: &self.file_name, source: &self.text, files: &self.further }
+    }
+
     /// The request to deploy it, as a new charm or as another charm's new program.
     pub(super) fn request(&self, inputs: &Map<String, Value>, charm: Option<CharmId>) -> DeployRequest {
         let Self { file_name, text, further, .. } = self;

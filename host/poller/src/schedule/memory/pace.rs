@@ -95,11 +95,15 @@ impl MemorySchedule {
         self.paces.recount(&counts, self.readings);
     }
 
-    /// Where a component decides, a charm is polled at most once for each of its lists.
     fn kind(&self, entry: &Entry) -> Kind {
+        Kind { group: entry.group, interval: self.long_run_interval(entry) }
+    }
+
+    /// Where a component decides, a charm is polled at most once for each of its lists.
+    pub(super) fn long_run_interval(&self, entry: &Entry) -> Duration {
         let group = &self.groups[entry.group as usize];
         let lists = if group.has_component { group.interval } else { Duration::ZERO };
-        Kind { group: entry.group, interval: self.interval(entry).max(lists) }
+        self.interval(entry).max(lists)
     }
 
     fn now_micros(&self) -> i64 {

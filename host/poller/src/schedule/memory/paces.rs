@@ -15,16 +15,19 @@
 //!
 //! Those that wait come in the order of their [stamps](super::stamps). So no class is squeezed into a part of its
 //! interval, and each charm has its turn within its interval: all charms of a class together need five sixths of one.
+//! Polls in time can be so frequent for a while that they leave less to the late ones. Those that have waited for too
+//! long, as their stamps say, are *urgent*, and start while all charms are polled at no more than 1.4 times the
+//! long-term rate.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::time::Duration;
 
 use super::slots::{GroupId, Slot};
-use super::stamps::{Kind, LONGEST_GAP, Stamp, Stamps, micros};
+use super::stamps::{Kind, LONGEST_GAP, PACE, Stamp, Stamps, micros};
 
-/// The rate of all polls, or of a class, up to which late ones start, as a part of the long-term rate.
-pub(super) const PACE: f64 = 1.2;
+/// The rate of all polls up to which urgent ones start.
+const URGENT_PACE: f64 = 1.4;
 /// The smallest part of the rate of all that is left to a class. A few charms among many need not wait for each other
 /// either: however close they come, the others hardly notice.
 const SMALLEST_PART: f64 = 0.01;
@@ -58,6 +61,8 @@ impl ClassKey {
 #[derive(Debug, Default)]
 pub(super) struct Paces {
     all: Pace,
+    /// The same for those that have waited for too long.
+    urgent: Pace,
     classes: BTreeMap<ClassKey, Class>,
     /// The kinds that are classes of their own.
     large: BTreeSet<Kind>,
@@ -121,18 +126,12 @@ struct Class {
     held: BinaryHeap<Reverse<Held>>,
 }
 
-impl Class {
-    /// When the first of those that wait is released, by the pace of the class.
-    fn next_release(&self) -> Option<i64> {
-        (!self.held.is_empty()).then(|| self.pace.next_release())
-    }
-}
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Held {
     stamp: i64,
     due: i64,
     slot: Slot,
+    urgent_at: i64,
 }
 
 impl Paces {
@@ -151,15 +150,23 @@ impl Paces {
         if self.held == 0 {
             return None;
         }
-        let next = self.classes.values().filter_map(Class::next_release).min()?;
-        Some(next.max(self.all.next_release()))
+        self.classes.values().filter_map(|class| self.next_of(class)).min()
+    }
+
+    /// When the first of a class is released.
+    fn next_of(&self, class: &Class) -> Option<i64> {
+        let Reverse(Held { urgent_at, .. }) = class.held.peek()?;
+        let of_all = self.all.next_release().min(self.urgent.next_release().max(*urgent_at));
+        Some(class.pace.next_release().max(of_all))
     }
 
     /// A charm starts.
     pub(super) fn started(&mut self, slot: Slot, kind: Kind, now: i64) {
         self.stamps.forget(slot);
         let interval = micros(kind.interval);
-        self.all.started(interval, now);
+        for pace in [&mut self.all, &mut self.urgent] {
+            pace.started(interval, now);
+        }
         let class = self.class(kind);
         if let Some(class) = self.classes.get_mut(&class) {
             class.pace.started(interval, now);
@@ -173,18 +180,21 @@ impl Paces {
     /// Whether a late charm may start; if not, it waits for its turn.
     pub(super) fn admits(&mut self, slot: Slot, due: i64, kind: Kind, now: i64) -> bool {
         let key = self.class(kind);
-        let is_open = self.all.is_open(now) && self.classes.get(&key).is_none_or(|class| class.pace.is_open(now));
-        if is_open && self.held == 0 {
+        let is_open = self.classes.get(&key).is_none_or(|class| class.pace.is_open(now));
+        if is_open && self.all.is_open(now) && self.held == 0 {
             return true;
         }
-        let Stamp { at: stamp, passed, .. } = self.stamps.stamp(slot, due, kind, now);
-        let held = Held { stamp, due, slot };
+        let Stamp { at: stamp, urgent_at, passed, .. } = self.stamps.stamp(slot, due, kind, now);
+        let is_open = is_open && (self.all.is_open(now) || (urgent_at <= now && self.urgent.is_open(now)));
+        let held = Held { stamp, due, slot, urgent_at };
         if passed || (is_open && self.first(now).is_none_or(|(_, first)| held <= first)) {
             return true;
         }
         let interval = micros(kind.interval);
         self.held += 1;
-        self.all.held(interval, now);
+        for pace in [&mut self.all, &mut self.urgent] {
+            pace.held(interval, now);
+        }
         let class = self.classes.entry(key).or_default();
         class.pace.held(interval, now);
         class.held.push(Reverse(held));
@@ -194,7 +204,7 @@ impl Paces {
     /// The first charm of those that wait and whose class may release one now, and its class.
     fn first(&self, now: i64) -> Option<(ClassKey, Held)> {
         let first = |(key, class): (&ClassKey, &Class)| {
-            class.next_release().filter(|at| *at <= now)?;
+            self.next_of(class).filter(|at| *at <= now)?;
             class.held.peek().map(|Reverse(held)| (*key, *held))
         };
         self.classes.iter().filter_map(first).min_by_key(|(_, held)| *held)
@@ -214,7 +224,6 @@ impl Paces {
     pub(super) fn release(&mut self, now: i64, is_held: impl Fn(i64, Slot) -> bool) -> Vec<Slot> {
         let mut released = Vec::new();
         while self.held > 0
-            && self.all.next_release() <= now
             && let Some((class, _)) = self.first(now)
             && let Some(class) = self.classes.get_mut(&class)
             && let Some(Reverse(Held { due, slot, .. })) = class.held.pop()
@@ -223,7 +232,9 @@ impl Paces {
             if is_held(due, slot) {
                 released.push(slot);
                 class.pace.released(now);
-                self.all.released(now);
+                for pace in [&mut self.all, &mut self.urgent] {
+                    pace.released(now);
+                }
             }
         }
         released
@@ -247,11 +258,13 @@ impl Paces {
             *rates.entry(self.class(*count.0)).or_default() += rate(count);
         }
         self.classes.retain(|class, waiting| rates.contains_key(class) || !waiting.held.is_empty());
-        let gap = Duration::try_from_secs_f64((PACE * all).recip()).unwrap_or(LONGEST_GAP).min(LONGEST_GAP);
-        self.all.gap = micros(gap).max(1);
+        let gap = |pace: f64| Duration::try_from_secs_f64((pace * all).recip()).unwrap_or(LONGEST_GAP).min(LONGEST_GAP);
+        for (pace, most) in [(&mut self.all, PACE), (&mut self.urgent, URGENT_PACE)] {
+            pace.gap = micros(gap(most)).max(1);
+        }
         for (class, rate) in rates {
             let class = self.classes.entry(class).or_default();
-            class.pace.gap = micros(gap.div_f64((rate / all).max(SMALLEST_PART))).max(1);
+            class.pace.gap = micros(gap(PACE).div_f64((rate / all).max(SMALLEST_PART))).max(1);
         }
     }
 
@@ -281,5 +294,31 @@ mod tests {
         let releases = (0..60).map(|second| paces.release(second * 1_000_000, |_, _| true).len());
         let most = releases.max().unwrap();
         assert!(most <= 3, "{most} within a second");
+    }
+
+    /// As after another stall: those with a long interval come back as closely as they were released.
+    #[test]
+    fn polls_in_time_leave_late_ones_their_turns_within_an_interval() {
+        let kind = |seconds| Kind { group: 0, interval: Duration::from_secs(seconds) };
+        let mut paces = Paces::default();
+        // Ten in a second, and one.
+        paces.recount(&BTreeMap::from([(kind(600), 6_000), (kind(60), 60)]), 1);
+        paces.started(100, kind(600), 0);
+        for slot in 0..60 {
+            assert!(!paces.admits(slot, 0, kind(60), 0));
+        }
+        let mut late = 0;
+        for ms in 0..60_000 {
+            let now = ms * 1_000;
+            // Thirteen in a second.
+            if ms % 77 == 0 {
+                paces.started(100, kind(600), now);
+            }
+            for slot in paces.release(now, |_, _| true) {
+                paces.started(slot, kind(60), now);
+                late += 1;
+            }
+        }
+        assert_eq!(late, 60);
     }
 }

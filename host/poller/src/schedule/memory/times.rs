@@ -6,9 +6,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tracing::info;
 
-use super::paces::PACE;
 use super::slots::{Beat, Entry, GroupId, Phase, Slot};
-use super::stamps::LONGEST_GAP;
+use super::stamps::{LONGEST_GAP, PACE};
 use super::state::MemorySchedule;
 use crate::schedule::Settlement;
 use crate::{Limit, PollState, UnixMillis, policy};
@@ -75,7 +74,7 @@ impl MemorySchedule {
     }
 
     fn active_intervals(&self) -> impl Iterator<Item = Duration> {
-        self.slots.iter().filter(|(_, entry)| entry.is_active()).map(|(_, entry)| self.interval(entry))
+        self.slots.iter().filter(|(_, entry)| entry.is_active()).map(|(_, entry)| self.long_run_interval(entry))
     }
 
     /// At the start: charms whose time to be enabled again passed while the loop did not run.
@@ -101,7 +100,7 @@ impl MemorySchedule {
     /// Over how much time charms like this one are spread: its interval. One that somebody has just registered or
     /// enabled waits no longer for its first poll than others of its integration.
     fn window(&self, entry: &Entry) -> Duration {
-        let interval = self.interval(entry);
+        let interval = self.long_run_interval(entry);
         if entry.wanted { interval.min(self.groups[entry.group as usize].interval) } else { interval }
     }
 

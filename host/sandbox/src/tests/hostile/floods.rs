@@ -3,7 +3,7 @@
 use bg_poller::Integration;
 use bg_poller::OutcomeKind::{LimitExceeded, Trapped};
 
-use super::{Function, initialize, limits, tried};
+use super::{Function, initialize, tried, unhurried};
 use crate::testing::{self, CoreGuest, capture_log, runtime_with};
 
 const LOG: (&str, &str, &str) = ("commontools:background/log", "write", "log");
@@ -39,7 +39,7 @@ async fn floods_of_lines_are_limited_escaped_and_counted() {
         (call $zeroes (local.get $s) (i64.const 4096) (i32.const 64))",
     );
     let long = times("(call $log (i32.const 4) (i32.const 1024) (i32.const 60000))");
-    let sandbox = testing::sandbox(limits());
+    let sandbox = testing::sandbox(unhurried());
     for (what, guest) in [
         (
             "log lines",
@@ -78,7 +78,7 @@ async fn floods_of_lines_are_limited_escaped_and_counted() {
 async fn floods_of_random_bytes_are_limited() {
     let random = ("wasi:random/random", "get-random-bytes", "random");
     let insecure = ("wasi:random/insecure", "get-insecure-random-bytes", "random");
-    let sandbox = testing::sandbox(limits());
+    let sandbox = testing::sandbox(unhurried());
     for (what, import, bytes) in [
         ("2⁶⁴ random bytes", random, "-1"),
         ("1 GiB of random bytes", random, "1073741824"),
@@ -103,7 +103,7 @@ async fn floods_of_header_fields_are_limited() {
         );
         CoreGuest::initialize(&[new, append], &*items, &body)
     };
-    let sandbox = testing::sandbox(limits());
+    let sandbox = testing::sandbox(unhurried());
     for (what, guest) in [("header fields of 1,000 bytes", guest(1000)), ("empty header fields", guest(0))] {
         tried(&sandbox, ("flood", what), guest.build(), Function::Initialize, LimitExceeded).await;
     }
@@ -115,7 +115,7 @@ async fn a_stack_of_a_thousand_rude_names_is_cut_and_escaped() {
     let items = format!(r#"(func $deeper (@name "{RUDE}{}") (call $deeper))"#, "y".repeat(5_000));
     let mut guest = initialize("(call $deeper)");
     guest.items = items;
-    let sandbox = testing::sandbox(limits());
+    let sandbox = testing::sandbox(unhurried());
     let error = tried(&sandbox, ("flood", "names in a stack"), guest.build(), Function::Initialize, Trapped).await;
     assert!(error.message.len() < 5_000 && !error.message.contains('\u{1b}'), "{error}");
 }

@@ -2,7 +2,7 @@
 
 use bg_poller::OutcomeKind::LimitExceeded;
 
-use super::{Function, initialize, limits, tried, tried_with};
+use super::{Function, initialize, tried, tried_with, unhurried};
 use crate::testing::{self, CoreGuest, Guest, charm, runtime_with, web};
 use crate::{Allocation, Sandbox, SandboxOptions, World};
 
@@ -44,7 +44,7 @@ async fn handles_of_each_kind_are_limited() {
         ),
         ("pending responses", http("", "(drop (call $send (call $request)))")),
     ];
-    let sandbox = testing::sandbox(limits());
+    let sandbox = testing::sandbox(unhurried());
     for (what, mut guest) in cases {
         // Values of header fields contain no zeros.
         guest.items = format!(r#"{} (data (i32.const 2048) "{}")"#, guest.items, "x".repeat(16_000));
@@ -66,7 +66,7 @@ async fn open_charms_are_limited() {
     );
     let guest = CoreGuest::initialize(&[("commontools:background/charms", "open", "open")], items, &body).build();
     let runtime = runtime_with(&[(registered, "gmail", true)]);
-    let hostile = testing::load_integration(&testing::sandbox(limits()), guest, &runtime).await.unwrap();
+    let hostile = testing::load_integration(&testing::sandbox(unhurried()), guest, &runtime).await.unwrap();
     tried_with(&hostile, ("objects", "open charms"), Function::Initialize, LimitExceeded).await;
 }
 
@@ -79,7 +79,7 @@ fn instances(count: usize, module: &str) -> Guest {
 #[tokio::test]
 async fn the_numbers_of_instances_memories_and_tables_are_limited() {
     let sandbox = |allocation| {
-        Sandbox::new(SandboxOptions { limits: limits(), allocation, ..SandboxOptions::default() }).unwrap()
+        Sandbox::new(SandboxOptions { limits: unhurried(), allocation, ..SandboxOptions::default() }).unwrap()
     };
     let on_demand = sandbox(Allocation::OnDemand);
     let pool = sandbox(Allocation::Pool);
@@ -104,7 +104,7 @@ async fn the_sum_of_all_tables_is_limited() {
         ..initialize("(loop $again (drop (table.grow (ref.null func) (i32.const 1000))) (br $again))")
     };
     let initial = Guest { items: "(table 30000 funcref) (table 30000 funcref)".into(), ..Guest::default() };
-    let sandbox = testing::sandbox(limits());
+    let sandbox = testing::sandbox(unhurried());
     for (what, guest) in [("one table that grows", grown), ("two tables, large from the start", initial)] {
         let error = tried(&sandbox, ("objects", what), guest.build(), Function::Initialize, LimitExceeded).await;
         assert!(error.message.contains("40000 elements"), "{error}");
@@ -129,7 +129,7 @@ async fn a_request_that_is_kept_takes_little_of_the_host() {
         guest.items = format!(r#"{} (data (i32.const 65536) "{text}")"#, guest.items);
         guest
     };
-    let sandbox = testing::sandbox(limits());
+    let sandbox = testing::sandbox(unhurried());
     let runtime = runtime_with(&[]);
     for (what, call) in [
         (

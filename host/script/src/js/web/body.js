@@ -47,16 +47,16 @@ class Body {
     return this.#bytes;
   }
   async arrayBuffer() {
-    return this.#take();
+    return noteDerived(this, this.#take());
   }
   async bytes() {
-    return new Uint8Array(this.#take());
+    return noteDerived(this, new Uint8Array(this.#take()));
   }
   async text() {
-    return utf8(this.#take());
+    return noteDerived(this, utf8(this.#take()));
   }
   async json() {
-    return host.parse(utf8(this.#take()));
+    return noteDerived(this, host.parse(utf8(this.#take())));
   }
   async blob() {
     throw new TypeError(`${this.constructor.name}.blob(): a Blob is not supported here; use arrayBuffer() or bytes()`);
@@ -237,7 +237,8 @@ class Response extends Body {
   clone() {
     const { status, statusText, url, redirected, type } = this;
     const headers = type === "default" ? new Headers(this.headers) : this.headers;
-    return new Response(null, { statusText, [RECEIVED]: { status, headers, url, redirected, type, bytes: copyBody(this) } });
+    const copy = new Response(null, { statusText, [RECEIVED]: { status, headers, url, redirected, type, bytes: copyBody(this) } });
+    return noteDerived(this, copy);
   }
 }
 

@@ -27,7 +27,7 @@ function inspect(value, above = []) {
 }
 
 function inspectObject(value, above) {
-  if (isCell(value)) return inspect(value.get(), above);
+  if (isCell(value)) return inspect(valueOf(value), above);
   if (value instanceof Error) return describe(value);
   if (value instanceof Date) return Number.isNaN(value.getTime()) ? "Invalid Date" : value.toISOString();
   if (value instanceof RegExp || value instanceof URL) return String(value);
@@ -117,7 +117,7 @@ function elapsed(label, values) {
 // One line for the names of the columns, and one for each row.
 function table(data, columns) {
   if (data === null || typeof data !== "object") return writeLine("info", show(data));
-  const rows = data instanceof Map || data instanceof Set ? [...data.entries()] : Object.entries(isCell(data) ? data.get() ?? {} : data);
+  const rows = data instanceof Map || data instanceof Set ? [...data.entries()] : Object.entries(isCell(data) ? valueOf(data) ?? {} : data);
   const isRow = (row) => row !== null && typeof row === "object";
   const keys = columns ?? [...new Set(rows.flatMap(([, row]) => isRow(row) ? Object.keys(row) : []))];
   const values = rows.some(([, row]) => !isRow(row));

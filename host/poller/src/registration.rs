@@ -1,48 +1,12 @@
-//! What is polled: charms and their registrations.
+//! Registrations: which charms are polled, for which integration.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use bg_identity::IntegrationId;
-pub use bg_identity::{CharmRef, ParseCharmRefError};
+use bg_identity::{CharmRef, IntegrationId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Blame, Cause, Consequence, OutcomeKind, RegistrationState, cause};
-
-/// A moment as milliseconds since the Unix epoch, the unit of every stored and transmitted time here. Zero is "never".
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(transparent)]
-#[schemars(extend("maximum" = i64::MAX))]
-pub struct UnixMillis(pub u64);
-
-impl UnixMillis {
-    /// "Never".
-    pub const NEVER: Self = Self(0);
-
-    /// The system's wall clock; "never" if it is set before 1970.
-    pub fn now() -> Self {
-        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        Self(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
-    }
-
-    /// Whether this stands for "never".
-    pub fn is_never(self) -> bool {
-        self.0 == 0
-    }
-
-    /// The time from `earlier` to this; zero if it is later.
-    pub fn since(self, earlier: Self) -> Duration {
-        Duration::from_millis(self.0.saturating_sub(earlier.0))
-    }
-}
-
-impl std::ops::Add<Duration> for UnixMillis {
-    type Output = Self;
-
-    fn add(self, by: Duration) -> Self {
-        Self(self.0.saturating_add(u64::try_from(by.as_millis()).unwrap_or(u64::MAX)))
-    }
-}
+use crate::{Blame, Cause, Consequence, OutcomeKind, RegistrationState, UnixMillis, cause};
 
 /// Who disabled a registration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
@@ -137,6 +101,30 @@ impl Registration {
         self.last_outcome.filter(|_| counts).map(|kind| Consequence::of(kind, self.last_blame))
     }
 
+    /// Its state. `failures`: how many polls failed in a row, as the loop remembers it; 0 if that is not known.
+    pub fn state(&self, failures: u32) -> RegistrationState {
+        if !self.is_enabled() {
+            return if self.is_disabled_by_failures() {
+                RegistrationState::DisabledByFailures
+            } else {
+                RegistrationState::DisabledByHand
+            };
+        }
+        let waits_for_its_first = self.last_run < self.changed_at();
+        match self.last_outcome {
+            None | Some(OutcomeKind::Success) => RegistrationState::Running,
+            Some(_) if waits_for_its_first => RegistrationState::Running,
+            Some(_) if self.waits() => RegistrationState::Waiting,
+            Some(_) if failures > 0 => RegistrationState::BackingOff,
+            Some(_) => RegistrationState::Failing,
+        }
+    }
+
+    /// Whether the loop has disabled it.
+    pub(crate) fn is_disabled_by_failures(&self) -> bool {
+        !self.is_enabled() && self.disabled_by == Some(DisabledBy::Failures)
+    }
+
     /// What to do, if it is disabled or its last poll failed; its status says what is wrong.
     pub fn fix(&self) -> Option<String> {
         let Self { charm, integration, last_outcome, last_blame, last_cause, .. } = self;
@@ -145,9 +133,7 @@ impl Registration {
             RegistrationState::DisabledByHand => "bg-wasm-host enable CHARM",
             RegistrationState::DisabledByFailures => {
                 let after = last_outcome.and_then(|kind| cause::advice(kind, *last_blame, *last_cause));
-                let enable = "bg-wasm-host enable CHARM, or wait: it is enabled again after 24 hours";
-                let Some(first) = after else { return Some(cause::for_charm(enable, charm, integration)) };
-                return Some(cause::for_charm(&format!("{enable}. First, {first}"), charm, integration));
+                return Some(cause::for_disabled(after, charm, integration));
             }
             RegistrationState::BackingOff | RegistrationState::Failing | RegistrationState::Waiting => {
                 cause::advice((*last_outcome)?, *last_blame, *last_cause)?
@@ -162,37 +148,53 @@ impl Registration {
     }
 }
 
-/// The names under which a charm may offer the stream that a poll is sent to, in order of preference. These are the original's.
-pub const UPDATER_STREAMS: [&str; 8] = [
-    "bgUpdater",
-    "integrationUpdater",
-    "updater",
-    "googleUpdater",
-    "githubUpdater",
-    "notionUpdater",
-    "calendarUpdater",
-    "discordUpdater",
-];
-
 #[cfg(test)]
 mod tests {
+    use bg_identity::{CharmId, space_did};
+
     use super::*;
 
-    /// Guests know no crate of the host, so each language has its own list.
     #[test]
-    fn guests_look_for_the_same_updater_streams() {
-        for file in [
-            "integrations/sdk/src/charms.rs",
-            "examples/integrations/javascript/integration.js",
-            "examples/integrations/python/integration.py",
-        ] {
-            let path = format!("{}/../../{file}", env!("CARGO_MANIFEST_DIR"));
-            let source = std::fs::read_to_string(path).unwrap();
-            let (_, list) = source.split_once("UPDATER_STREAMS").unwrap();
-            let (_, list) = list.split_once("= [").unwrap();
-            let (list, _) = list.split_once(']').unwrap();
-            let names: Vec<&str> = list.split('"').skip(1).step_by(2).collect();
-            assert_eq!(names, UPDATER_STREAMS, "{file}");
+    fn the_state_follows_from_the_registration_and_the_failures_that_the_loop_remembers() {
+        use DisabledBy::{Failures, Hand};
+        use OutcomeKind::{Denied, HandlerFailed, Success, Unavailable};
+        use RegistrationState::{BackingOff, DisabledByFailures, DisabledByHand, Failing, Running, Waiting};
+        let cases = [
+            (None, None, None, 5, 0, 0, Running),
+            (None, Some(Success), None, 5, 9, 0, Running),
+            (None, Some(HandlerFailed), None, 5, 9, 2, BackingOff),
+            (None, Some(HandlerFailed), Some(Blame::Charm), 5, 9, 0, Failing),
+            (None, Some(Unavailable), Some(Blame::Upstream), 5, 9, 0, Failing),
+            (None, Some(Denied), Some(Blame::Configuration), 5, 9, 0, Waiting),
+            (None, Some(Denied), Some(Blame::Credential), 5, 9, 2, Waiting),
+            (None, Some(Denied), None, 5, 9, 0, Waiting),
+            (None, Some(Denied), Some(Blame::Charm), 5, 9, 2, BackingOff),
+            // Enabled again since, or its cause was fixed.
+            (None, Some(HandlerFailed), None, 10, 9, 0, Running),
+            (None, Some(Denied), Some(Blame::Credential), 10, 9, 0, Running),
+            (Some(Hand), Some(HandlerFailed), None, 5, 9, 2, DisabledByHand),
+            (Some(Hand), Some(Denied), Some(Blame::Credential), 5, 9, 2, DisabledByHand),
+            (Some(Failures), Some(HandlerFailed), None, 5, 9, 5, DisabledByFailures),
+            (Some(Failures), None, None, 5, 9, 0, DisabledByFailures),
+        ];
+        for (disabled_by, last_outcome, last_blame, updated_at, last_run, failures, expected) in cases {
+            let registration = Registration {
+                charm: CharmRef { space: space_did("my-space"), charm: CharmId::for_content(b"a") },
+                integration: "mail".parse().unwrap(),
+                created_at: UnixMillis(1),
+                updated_at: UnixMillis(updated_at),
+                last_run: UnixMillis(last_run),
+                disabled_at: UnixMillis(disabled_by.map_or(0, |_| 7)),
+                disabled_by,
+                interval: None,
+                last_success: UnixMillis::NEVER,
+                woken_at: UnixMillis::NEVER,
+                status: "Disabled: 5 failures in a row".to_owned(),
+                last_outcome,
+                last_blame,
+                last_cause: None,
+            };
+            assert_eq!(registration.state(failures), expected, "{registration:?}");
         }
     }
 }
