@@ -21,7 +21,7 @@ pub(super) struct Known {
     pub(super) until: i64,
     pub(super) wake: Option<Wake>,
     /// When it went.
-    pub(super) went: i64,
+    pub(super) gone_at: i64,
     pub(super) slow: u8,
     /// Its failures, when it was due, and the change of its registration that they are of: they count if it comes back
     /// with the same registration.
@@ -87,7 +87,7 @@ mod tests {
 
     fn known(until: i64) -> Known {
         let (next_due, updated_at) = (UnixMillis::NEVER, UnixMillis::NEVER);
-        Known { until, wake: None, went: 0, slow: 1, failures: 0, next_due, updated_at }
+        Known { until, wake: None, gone_at: 0, slow: 1, failures: 0, next_due, updated_at }
     }
 
     #[test]

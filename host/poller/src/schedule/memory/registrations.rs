@@ -474,8 +474,8 @@ impl MemorySchedule {
         let until = of_wake.max(of_rest);
         if until > now {
             let (failures, next_due) = (entry.own_failures(), self.wall_time(entry.due));
-            let (went, slow, updated_at) = (now, entry.slow, entry.changed_at);
-            let known = Known { until, wake, went, slow, failures, next_due, updated_at };
+            let (gone_at, updated_at) = (now, entry.changed_at);
+            let known = Known { until, wake, gone_at, slow: entry.slow, failures, next_due, updated_at };
             self.forgotten.note(&self.slots.charm(entry), known, now);
         }
     }
@@ -486,7 +486,7 @@ impl MemorySchedule {
         let now = self.now();
         let known = self.forgotten.take(&registration.charm, now)?;
         if let Some(wake) = known.wake {
-            self.wakes.put_back(slot, wake, known.went, now);
+            self.wakes.put_back(slot, wake, known.gone_at, now);
         }
         self.slots.get_mut(slot)?.slow = known.slow;
         let Known { failures, next_due, updated_at, .. } = known;
