@@ -9,6 +9,10 @@ use crate::{CharmRef, OutcomeKind, policy};
 /// This many failures in a row pause an integration: as many as disable a charm.
 pub(crate) const PAUSE_AFTER: usize = 5;
 
+/// At least this long between two lines about another kind of failure of one function: a little less than the usual
+/// interval.
+const TELL_AGAIN: Duration = Duration::from_secs(50);
+
 /// The health of an integration's component. Kept in memory only: after a restart, it is healthy.
 ///
 /// A failure counts if the component caused it (see [`is_fault`]): not if the charm runtime was away, nor if the gate
@@ -44,6 +48,30 @@ pub(crate) struct Health {
     validating: Streak,
     /// The kind of the failures of `is-valid-charm` that was logged.
     logged: Option<OutcomeKind>,
+    /// The changes of kind of the two functions that were logged.
+    fetching_told: Told,
+    validating_told: Told,
+}
+
+/// The changes from one kind of failure to another that were logged since a function last answered, and when the last
+/// one was. Two kinds may alternate for days.
+#[derive(Debug, Default)]
+struct Told {
+    changes: Vec<(OutcomeKind, OutcomeKind)>,
+    at: Option<Instant>,
+}
+
+impl Told {
+    /// Whether to log this change, which is then noted as logged.
+    fn is_news(&mut self, change: (OutcomeKind, OutcomeKind), now: Instant) -> bool {
+        let is_news =
+            change.0 != change.1 && !self.changes.contains(&change) && self.at.is_none_or(|at| now >= at + TELL_AGAIN);
+        if is_news {
+            self.changes.push(change);
+            self.at = Some(now);
+        }
+        is_news
+    }
 }
 
 /// Failures of a function since it last answered.
@@ -243,8 +271,18 @@ impl Health {
         (streak.count, streak.kind.replace(kind))
     }
 
+    /// Whether to log that `fetch-charms` fails with another kind than before, which is then noted as logged: each such
+    /// change once until it answers, and not all at a time.
+    pub(crate) fn should_log_change(&mut self, before: OutcomeKind, kind: OutcomeKind, now: Instant) -> bool {
+        self.fetching_told.is_news((before, kind), now)
+    }
+
     /// A function has answered. Returns whether it had failed before.
     pub(crate) fn answers(&mut self, function: Function) -> bool {
+        match function {
+            Function::FetchCharms => self.fetching_told = Told::default(),
+            Function::IsValidCharm => self.validating_told = Told::default(),
+        }
         std::mem::take(self.streak(function)).count > 0
     }
 
@@ -254,9 +292,10 @@ impl Health {
     }
 
     /// Whether to log that `is-valid-charm` fails with this kind, which is then noted as logged. Not if it fails for
-    /// single charms only, nor a second time.
+    /// single charms only, nor is any change of kind logged a second time.
     pub(crate) fn should_log(&mut self, kind: OutcomeKind, now: Instant, interval: Duration) -> bool {
-        let is_news = self.logged != Some(kind) && !self.answered_since(interval, now);
+        let is_news = !self.answered_since(interval, now)
+            && self.logged.is_none_or(|before| self.validating_told.is_news((before, kind), now));
         if is_news {
             self.logged = Some(kind);
         }

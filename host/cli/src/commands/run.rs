@@ -261,6 +261,8 @@ pub(crate) async fn recheck(common: &Common, before: &RunArgs) -> anyhow::Result
     let loaded = integrations::load_unsettled(&sandbox, &args.component, &args.grants, &args.sha256).await;
     loaded.map_err(restart::explain)?;
     listening::recheck(before.listen, args.listen, &args.server)?;
+    // It goes on at its address: where the file says that any port will do, it has one.
+    args.listen = before.listen;
     Ok(before.changed(&args))
 }
 

@@ -32,8 +32,8 @@ impl Engine {
         });
     }
 
-    /// `fetch-charms` has failed. A failure of another kind than the one before is logged, if nothing else says so:
-    /// `is_logged`.
+    /// `fetch-charms` has failed. A failure of another kind than the one before is logged, once for each change of kind,
+    /// if nothing else says so: `is_logged`.
     pub(super) fn show_failed_list(&mut self, id: GroupId, error: &IntegrationError, is_logged: bool) {
         // While the runtime is away, nothing is the component's fault.
         if self.link != Link::Up {
@@ -43,8 +43,11 @@ impl Engine {
         let before = self.show_failure(id, Function::FetchCharms, (error.kind, error.cause), &reason);
         let is_usable = self.groups[id].component.as_ref().is_some_and(|it| self.schedule.has_list(it.id()));
         self.show(id, |standing| standing.without_list = !is_usable);
-        if let Some(before) = before.filter(|before| !is_logged && *before != error.kind)
-            && let Some(component) = &self.groups[id].component
+        let group = &mut self.groups[id];
+        let now = Instant::now();
+        if let Some(before) = before.filter(|_| !is_logged)
+            && group.health.should_log_change(before, error.kind, now)
+            && let Some(component) = &group.component
         {
             let (integration, kind) = (component.id(), error.kind);
             let text = format!(

@@ -225,6 +225,77 @@ async fn a_charm_that_somebody_changes_all_the_time_is_polled_no_more_than_once_
     }
 }
 
+/// Unregisters a charm, or registers it if it is not registered.
+fn toggle(world: &World, charm: &CharmRef) {
+    let is_registered = world.state().registrations.contains_key(charm);
+    if is_registered { world.unregister(charm) } else { world.register(charm, "test") }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_charm_that_somebody_deletes_and_registers_again_all_the_time_is_polled_no_more_than_once_an_interval() {
+    let failure = Outcome::failure(OutcomeKind::HandlerFailed, "x is not a function");
+    for (outcome, takes) in [(Outcome::success(), 50), (failure.clone(), 50), (Outcome::success(), 400), (failure, 400)]
+    {
+        for gap in [150, 330, 1_300, 7_000] {
+            let world = World::new();
+            let one = charm("a", "1");
+            let (takes, outcomes) = (Duration::from_millis(takes), [Ok(outcome.clone())].into());
+            world.behave(&one, Behaviour { takes, outcomes, ..Behaviour::default() });
+            let service = world.start();
+            seconds(10).await;
+            world.register(&one, "test");
+            let begin = tokio::time::Instant::now();
+            seconds(1).await;
+            assert_eq!(world.starts(&one), [10], "a new registration is polled at once");
+            while begin.elapsed() < Duration::from_mins(20) {
+                toggle(&world, &one);
+                tokio::time::sleep(Duration::from_millis(gap)).await;
+            }
+            service.stop().await;
+            let starts = world.starts(&one);
+            let polls = |from: u64, to: u64| starts.iter().filter(|at| (from..to).contains(*at)).count();
+            let (first, later) = (polls(0, 70), polls(130, 1_210));
+            assert!(first < 10 && (2..=2 * 18).contains(&later), "{outcome:?}, {takes:?}, {gap} ms: {starts:?}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_charm_that_was_deleted_and_is_registered_again_after_a_while_is_polled_at_once() {
+    let world = World::new();
+    let one = charm("a", "1");
+    let service = world.start();
+    for round in 0..10 {
+        world.register(&one, "test");
+        seconds(1).await;
+        assert_eq!(world.starts(&one).len(), round + 1);
+        world.unregister(&one);
+        seconds(60).await;
+    }
+    service.stop().await;
+}
+
+/// As one whose row was damaged, and then repaired.
+#[tokio::test(start_paused = true)]
+async fn a_charm_that_is_gone_for_a_moment_and_back_with_the_same_registration_goes_on_backing_off() {
+    let world = World::new();
+    let one = charm("a", "1");
+    let service = world.start();
+    world.register(&one, "test");
+    world.fail(&one);
+    seconds(200).await;
+    let before = world.starts(&one);
+    let registration = world.state().registrations[&one].clone();
+    world.unregister(&one);
+    seconds(1).await;
+    world.restore(registration);
+    seconds(100).await;
+    assert_eq!(world.starts(&one), before, "it waits four intervals, and then eight");
+    seconds(600).await;
+    assert_eq!(world.starts(&one).len(), before.len() + 2);
+    service.stop().await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_first_two_fixes_of_a_charm_count_within_a_second_and_later_ones_within_an_interval() {
     let world = World::new();

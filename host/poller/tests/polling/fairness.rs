@@ -60,6 +60,44 @@ async fn charms_that_take_long_leave_places_to_quick_ones_beside_them() {
     service.stop().await;
 }
 
+/// How late, in seconds, each poll of three quick charms was from the tenth minute on, beside thirty of which each takes
+/// 45 s for one poll of so many, all of them at the same time.
+async fn late_beside_charms_that_take_long_now_and_then(one_of: usize) -> Vec<f64> {
+    let world = World::new();
+    let now_and_then: Vec<CharmRef> = (0..30).map(|number| charm(&format!("space {number}"), "1")).collect();
+    let quick: Vec<CharmRef> = (0..3).map(|number| charm(&format!("quick {number}"), "1")).collect();
+    for charm in now_and_then.iter().chain(&quick) {
+        world.register(charm, "mail");
+    }
+    let turns = (0..one_of).map(|turn| Duration::from_secs(if turn + 1 == one_of { 45 } else { 0 })).collect();
+    let behaviour = Behaviour { turns, ..Behaviour::default() };
+    for charm in &now_and_then {
+        world.behave(charm, behaviour.clone());
+    }
+    let options = PollerOptions { interval: Duration::from_secs(30), ..world.options() };
+    let service = world.start_with(&Store::new(), vec![], options);
+    seconds(600).await;
+    world.state().events.clear();
+    seconds(3_600).await;
+    service.stop().await;
+    let events = std::mem::take(&mut world.state().events);
+    events.iter().filter(|event| quick.contains(&event.charm)).map(|event| event.late.as_secs_f64()).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn charms_that_take_long_now_and_then_leave_places_to_quick_ones() {
+    for one_of in [1, 2, 3, 5, 9, 16] {
+        let late = late_beside_charms_that_take_long_now_and_then(one_of).await;
+        assert!(late.len() > 350 && late.iter().all(|late| *late < 0.25), "one of {one_of}: {late:?}");
+    }
+    // As rarely as they would have to be for that, others hardly notice.
+    for one_of in [17, 18, 20, 30] {
+        let late = late_beside_charms_that_take_long_now_and_then(one_of).await;
+        let noticed = late.iter().filter(|late| **late >= 1.0).count();
+        assert!(noticed * 12 <= late.len(), "one of {one_of}: {late:?}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn where_all_take_long_all_places_are_used() {
     let world = World::new();

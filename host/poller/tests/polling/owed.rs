@@ -190,6 +190,37 @@ async fn a_component_keeps_no_state_by_which_charms_that_the_loop_does_not_poll_
     service.stop().await;
 }
 
+/// Each is registered, and then goes while `fetch-charms` runs, which names it.
+#[tokio::test(start_paused = true)]
+async fn charms_that_go_while_they_are_named_keep_no_state_from_being_kept_and_nobody_is_blamed_for_it() {
+    for relabelled in [false, true] {
+        let world = World::new();
+        let one = charm("a", "1");
+        world.register(&one, "gmail");
+        let gmail = Component::new("gmail", &[&one]);
+        *gmail.takes.lock().unwrap() = Duration::from_secs(3);
+        *gmail.writes.lock().unwrap() = Some("etag".into());
+        let service = world.start_with(&Store::new(), vec![gmail.clone()], world.options());
+        for number in 0..20 {
+            let passing = charm("b", &number.to_string());
+            seconds(50).await;
+            world.register(&passing, "gmail");
+            gmail.answers(Ok(vec![one.clone(), passing.clone()]));
+            seconds(if number == 0 { 11 } else { 10 }).await;
+            if relabelled {
+                world.register(&passing, "gcal");
+            } else {
+                world.unregister(&passing);
+            }
+        }
+        seconds(30).await;
+        assert!(gmail.kept.lock().unwrap().len() >= 20, "{relabelled}: {:?}", gmail.kept.lock().unwrap());
+        assert_eq!(world.logs.count("that are not registered for it"), 0, "{relabelled}: {}", world.logs.text());
+        assert!(world.starts(&one).len() >= 20, "{relabelled}: {:?}", world.starts(&one));
+        service.stop().await;
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_is_owed_already_is_not_written_again() {
     let world = World::new();

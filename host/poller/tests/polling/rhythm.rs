@@ -162,6 +162,21 @@ async fn only_the_charms_that_were_named_are_polled() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn that_a_charm_which_is_to_be_polled_is_disabled_is_said_with_what_to_do() {
+    let world = World::new();
+    let (one, two) = (charm("a", "1"), charm("a", "2"));
+    world.register(&one, "test");
+    world.register(&two, "test");
+    world.set(&one, Some((DisabledBy::Hand, "by hand")));
+    let options = PollerOptions { charms: Some(vec![one.clone(), two.clone()]), limit: Limit::Once, ..world.options() };
+    let summary = world.start_with(&Store::new(), vec![], options).end().await.unwrap();
+    assert_eq!((summary.polls, world.starts(&one).len()), (1, 0));
+    let line =
+        format!("Charm {one} is to be polled, but is disabled, so it is not; to enable it: bg-wasm-host enable {one}");
+    assert_eq!((world.logs.count(&line), world.logs.count("but is disabled")), (1, 1), "{}", world.logs.text());
+}
+
+#[tokio::test(start_paused = true)]
 async fn totals_are_logged_at_intervals() {
     let world = World::new();
     world.register(&charm("a", "1"), "test");

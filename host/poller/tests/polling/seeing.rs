@@ -74,6 +74,38 @@ async fn every_change_of_the_kind_of_failure_is_logged_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn kinds_of_failures_that_alternate_are_logged_once_each_until_it_works_again() {
+    let world = World::new();
+    let one = charm("a", "1");
+    world.register(&one, "mail");
+    let mail = Component::new("mail", &[&one]);
+    let options = PollerOptions { interval: Duration::from_secs(10), ..world.options() };
+    let service = world.start_with(&Store::new(), vec![mail.clone()], options);
+    let kinds = [OutcomeKind::Unavailable, OutcomeKind::Denied, OutcomeKind::Unavailable, OutcomeKind::NotFound];
+    seconds(5).await;
+    for round in 1..=2 {
+        let mut lines = Vec::new();
+        for number in 0..600 {
+            mail.answers(error(kinds[number % kinds.len()], "no news"));
+            seconds(10).await;
+            lines.push(world.logs.count("still fails"));
+        }
+        assert_eq!(world.logs.count("still fails"), 4 * round, "{}", world.logs.text());
+        assert!(lines.windows(5).all(|five| five[4] - five[0] <= 1), "one line at a time: {lines:?}");
+        mail.answers(Ok(vec![one.clone()]));
+        seconds(10).await;
+        assert_eq!(world.logs.count("works again"), round);
+    }
+    // The other function.
+    for number in 0..600 {
+        mail.breaks(None, kinds[number % 2]);
+        seconds(100).await;
+    }
+    assert!((1..=3).contains(&world.logs.count("and has answered for no charm lately")), "{}", world.logs.text());
+    service.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_validation_that_fails_is_logged_once_and_so_is_each_change_of_its_kind_and_that_it_works_again() {
     let world = World::new();
     let all: Vec<CharmRef> = (0..3).map(|number| charm(&format!("space {number}"), "1")).collect();

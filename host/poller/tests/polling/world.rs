@@ -29,6 +29,8 @@ pub fn integration(name: &str) -> IntegrationId {
 #[derive(Clone)]
 pub struct Behaviour {
     pub takes: Duration,
+    /// If not empty: how long they take, in turns.
+    pub turns: VecDeque<Duration>,
     pub outcomes: VecDeque<Result<Outcome, RuntimeError>>,
     pub streams: Vec<&'static str>,
     pub auth_expires: Option<Value>,
@@ -41,6 +43,7 @@ impl Default for Behaviour {
     fn default() -> Self {
         Self {
             takes: Duration::from_millis(50),
+            turns: VecDeque::new(),
             outcomes: [Ok(Outcome::success())].into(),
             streams: vec!["bgUpdater"],
             auth_expires: None,
@@ -146,6 +149,12 @@ impl World {
 
     pub fn unregister(&self, charm: &CharmRef) {
         self.state().registrations.remove(charm);
+        self.bump();
+    }
+
+    /// Puts a registration back as it was.
+    pub fn restore(&self, registration: Registration) {
+        self.state().registrations.insert(registration.charm.clone(), registration);
         self.bump();
     }
 
@@ -429,6 +438,10 @@ impl CharmRuntime for World {
             state.running.push(charm.clone());
             state.most_running = state.most_running.max(state.running.len());
             let behaviour = state.behaviours.entry(charm.clone()).or_default();
+            if let Some(takes) = behaviour.turns.pop_front() {
+                behaviour.takes = takes;
+                behaviour.turns.push_back(takes);
+            }
             let now = behaviour.clone();
             if behaviour.outcomes.len() > 1 {
                 behaviour.outcomes.pop_front();

@@ -1,6 +1,7 @@
 //! Whatever makes many charms due at once: polls stay as far apart as in the long run.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,9 +29,9 @@ const SCENES: [(u64, Intervals); 7] = [
     (136, Intervals::Any),
     (174, Intervals::Any),
 ];
-const TIME: Duration = Duration::from_secs(3_000);
+const TIME: Duration = Duration::from_mins(50);
 /// From here on all charms were polled, and everything that happens may bring them together.
-const SETTLED: Duration = Duration::from_secs(1_200);
+const SETTLED: Duration = Duration::from_mins(20);
 /// Polls in a window in the long run: with fewer, chance decides.
 const IN_WINDOW: f64 = 100.0;
 const ROOM: usize = 100_000;
@@ -165,7 +166,7 @@ impl World {
             }
             before = Some(shortest);
             let has_own = dice.one_in(4);
-            what += &format!("; {count} of {integration}: {shortest:?}{}", if has_own { " and more" } else { "" });
+            let _ = write!(what, "; {count} of {integration}: {shortest:?}{}", if has_own { " and more" } else { "" });
             for charm in all.by_ref().take(count) {
                 let asks = if has_own { shortest + dice.seconds(0, shortest.as_secs()) } else { shortest };
                 let registration = Registration {
@@ -211,7 +212,7 @@ impl World {
         for list in self.lists.iter_mut().filter(|list| list.arrives.is_some_and(|at| at <= now)) {
             list.arrives = None;
             if self.dice.one_in(100) {
-                self.what += &format!("; a list fails {:?} after a stall", now - self.stalled);
+                let _ = write!(self.what, "; a list fails {:?} after a stall", now - self.stalled);
                 self.schedule.list_fails(&list.id).await;
                 continue;
             }
@@ -240,7 +241,7 @@ impl World {
     /// Nothing goes on for a while, and some charms may be removed meanwhile.
     async fn stall(&mut self) {
         let time = self.dice.one_of(&[1, 5, 30, 100, 400]) + self.dice.below(30);
-        self.what += &format!("; a stall of {time} s");
+        let _ = write!(self.what, "; a stall of {time} s");
         advance(Duration::from_secs(time)).await;
         self.stalled = Instant::now();
         if self.dice.one_in(3) {

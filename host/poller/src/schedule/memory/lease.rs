@@ -130,10 +130,12 @@ mod tests {
         for _ in 0..3 {
             let lease = claim(&mut schedule, MINUTE * 2).await.lease;
             schedule.release(&[lease]).await;
-            assert!(schedule.slots.get(slot).unwrap().slow);
+            assert_eq!(schedule.slots.get(slot).unwrap().slow, 8);
         }
-        let lease = claim(&mut schedule, MINUTE * 2).await.lease;
-        schedule.settle(vec![settlement(lease, Consequence::Clears)]).await;
-        assert!(!schedule.slots.get(slot).unwrap().slow);
+        for left in (0..8).rev() {
+            let lease = claim(&mut schedule, MINUTE * 2).await.lease;
+            schedule.settle(vec![settlement(lease, Consequence::Clears)]).await;
+            assert_eq!(schedule.slots.get(slot).unwrap().slow, left);
+        }
     }
 }

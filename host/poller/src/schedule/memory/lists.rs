@@ -37,6 +37,7 @@ impl MemorySchedule {
                 }
                 // With --charms or --integration, others may well be registered.
                 _ if self.only.is_some() || self.options.integrations.is_some() => {}
+                _ if self.groups[id as usize].gone.contains(charm) => {}
                 _ => unregistered += 1,
             }
         }
@@ -86,6 +87,8 @@ impl MemorySchedule {
                 // Written already, and a poll that settles it has not begun.
                 Some(slot) if self.slots.get(slot).is_some_and(Entry::is_owed_durably) => {}
                 Some(slot) => self.save(slot),
+                // Nothing is owed to one that has gone.
+                None if self.groups[id as usize].gone.contains(charm) => {}
                 None => {
                     unknown.insert(charm.clone());
                 }

@@ -6,6 +6,8 @@
 mod claim;
 mod due_queue;
 mod early;
+mod forgotten;
+mod gone;
 mod interner;
 mod lease;
 mod leases;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tracing::{info, warn};
 
+use super::forgotten::Known;
 use super::slots::{Asked, Beat, GroupId, Phase, Slot};
 use super::state::MemorySchedule;
 use crate::policy::{self, RETURN_AFTER};
@@ -12,6 +13,9 @@ use crate::{CharmRef, Consequence, Limit, OutcomeKind, PollState, Registration, 
 
 /// The log names up to this many integrations without a component: anybody may register a charm under any name.
 const MAX_NAMED: usize = 20;
+
+/// For how long the failures and the length of polls of a charm that is unregistered are remembered.
+const KNOWN_MS: i64 = 15 * 60_000;
 
 impl MemorySchedule {
     /// Takes over all registrations as they are now.
@@ -61,6 +65,12 @@ impl MemorySchedule {
             }
         }
         for charm in removed {
+            if self.slots.slot(charm).is_none() {
+                // It came and went before the loop heard of it.
+                for group in self.groups.iter_mut().filter(|group| group.has_component) {
+                    group.gone.note(charm.clone());
+                }
+            }
             self.forget_charm(charm);
         }
         for (group, added) in (0..).zip(added) {
@@ -97,6 +107,12 @@ impl MemorySchedule {
         for charm in self.only.iter().flatten().filter(|charm| self.slots.slot(charm).is_none()) {
             warn!(target: "poller", "Charm {charm} is to be polled, but is not registered; to register it: bg-wasm-host register {charm}");
         }
+        for charm in self.only.iter().flatten() {
+            let entry = self.slots.slot(charm).and_then(|slot| self.slots.get(slot));
+            if entry.is_some_and(|entry| !entry.is_active()) {
+                warn!(target: "poller", "Charm {charm} is to be polled, but is disabled, so it is not; to enable it: bg-wasm-host enable {charm}");
+            }
+        }
         let (registrations, enabled) = (self.slots.len(), self.count_active(None, usize::MAX));
         let interval = self.options.interval;
         info!(
@@ -132,6 +148,7 @@ impl MemorySchedule {
         let stored = self.stored.remove(&registration.charm);
         let group = self.group_of(registration);
         let slot = self.slots.insert(registration, group, |space| self.ready.join(group, space));
+        let stored = stored.or_else(|| self.comes_back(slot, registration));
         let due = self.now();
         if let Some(entry) = self.slots.get_mut(slot) {
             entry.due = due;
@@ -170,7 +187,16 @@ impl MemorySchedule {
             return None;
         }
         let stored = stored.filter(|stored| disabled_at.is_never() && !is_outdated(stored, registration));
-        Some((group, self.due_at_start(slot, stored, registration), slot))
+        let due = self.due_at_start(slot, stored, registration);
+        let is_early = self.readings > 1 && due <= self.now();
+        Some((group, if is_early { self.allow_early(slot) } else { due }, slot))
+    }
+
+    /// When a charm may be polled for a change.
+    fn allow_early(&mut self, slot: Slot) -> i64 {
+        let now = self.now();
+        let Some(interval) = self.slots.get(slot).map(|entry| self.interval(entry)) else { return now };
+        self.wakes.allow(slot, now, interval)
     }
 
     fn due_at_start(&mut self, slot: Slot, stored: Option<PollState>, registration: &Registration) -> i64 {
@@ -402,6 +428,7 @@ impl MemorySchedule {
         }
         self.unqueue(slot);
         self.no_longer_early(slot);
+        self.note_gone(slot);
         let Some(entry) = self.slots.get_mut(slot) else { return };
         self.ready.leave(entry.lane);
         entry.lane = self.ready.join(group, entry.space());
@@ -414,7 +441,6 @@ impl MemorySchedule {
     pub(super) fn forget(&mut self, slot: Slot) {
         self.unqueue(slot);
         self.no_longer_early(slot);
-        self.wakes.forget(slot);
         self.outages.forget(slot);
         self.paces.forget(slot);
         let Some(entry) = self.slots.get_mut(slot) else { return };
@@ -422,10 +448,51 @@ impl MemorySchedule {
             entry.removed = true;
             return;
         }
+        self.note_gone(slot);
+        self.note_forgotten(slot);
         if let Some((charm, lane)) = self.slots.remove(slot) {
             self.ready.leave(lane);
             self.notes.forget(charm);
         }
+    }
+
+    /// A charm leaves its group.
+    fn note_gone(&mut self, slot: Slot) {
+        if let Some(entry) = self.slots.get(slot)
+            && let Some(group) = self.groups.get_mut(entry.group as usize).filter(|group| group.has_component)
+        {
+            group.gone.note(self.slots.charm(entry));
+        }
+    }
+
+    /// What is known of a charm that goes, and says something if it comes back.
+    fn note_forgotten(&mut self, slot: Slot) {
+        let Some(entry) = self.slots.get(slot) else { return };
+        let (now, interval, wake) = (self.now(), self.interval(entry), self.wakes.take(slot));
+        let of_wake = wake.map_or(i64::MIN, |wake| wake.counts_until(interval));
+        let of_rest = if entry.is_slow() || entry.failures > 0 { now.saturating_add(KNOWN_MS) } else { i64::MIN };
+        let until = of_wake.max(of_rest);
+        if until > now {
+            let (failures, next_due) = (entry.own_failures(), self.wall_time(entry.due));
+            let (gone_at, updated_at) = (now, entry.changed_at);
+            let known = Known { until, wake, gone_at, slow: entry.slow, failures, next_due, updated_at };
+            self.forgotten.note(&self.slots.charm(entry), known, now);
+        }
+    }
+
+    /// A charm is registered while the loop runs. What is known of it if it was registered before, and a state of it if
+    /// that is of this registration.
+    fn comes_back(&mut self, slot: Slot, registration: &Registration) -> Option<PollState> {
+        let now = self.now();
+        let known = self.forgotten.take(&registration.charm, now)?;
+        if let Some(wake) = known.wake {
+            self.wakes.put_back(slot, wake, known.gone_at, now);
+        }
+        self.slots.get_mut(slot)?.slow = known.slow;
+        let Known { failures, next_due, updated_at, .. } = known;
+        let (disabled_at, owed_since) = (UnixMillis::NEVER, UnixMillis::NEVER);
+        let charm = registration.charm.clone();
+        (failures > 0).then_some(PollState { charm, next_due, failures, disabled_at, updated_at, owed_since })
     }
 
     fn group_of(&mut self, registration: &Registration) -> GroupId {

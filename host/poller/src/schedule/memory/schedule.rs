@@ -70,7 +70,9 @@ impl Schedule for MemorySchedule {
 
     async fn list_begins(&mut self, integration: &IntegrationId) {
         let id = self.group(integration);
-        self.groups[id as usize].list.begin();
+        let group = &mut self.groups[id as usize];
+        group.list.begin();
+        group.gone.begin();
     }
 
     async fn list_names(&mut self, integration: &IntegrationId, charms: &[CharmRef], resumes: bool) -> Named {

@@ -101,8 +101,8 @@ pub(crate) struct Entry {
     /// Whether it is to be polled at once, since it was registered or enabled after its last poll.
     pub(crate) wanted: bool,
     pub(crate) beat: Beat,
-    /// Whether its last poll took long.
-    pub(crate) slow: bool,
+    /// After how many more quick polls in a row it is no longer slow; 0 if it is not.
+    pub(crate) slow: u8,
     /// Whether it is owed a poll: its integration has named it, and no poll has succeeded since.
     pub(crate) owed: bool,
     /// Whether that is what is written of it.
@@ -136,6 +136,11 @@ impl Entry {
     /// Whether it is to be polled at all.
     pub(crate) fn is_active(&self) -> bool {
         self.enabled && self.disabled_at.is_never() && !self.removed
+    }
+
+    /// Whether its polls take long.
+    pub(crate) fn is_slow(&self) -> bool {
+        self.slow > 0
     }
 
     /// Failed polls in a row that are not its component's.
@@ -249,7 +254,7 @@ impl Slots {
             plain: true,
             wanted: false,
             beat: Beat::Regular,
-            slow: false,
+            slow: 0,
             owed: false,
             owed_stored: false,
             awaits_fix: false,

@@ -8,8 +8,20 @@ use super::slots::{Entry, GroupId, Phase, Slot};
 use super::state::{Group, MemorySchedule};
 use crate::Limit;
 
-/// A charm is slow if its last poll took longer than this.
+/// A charm is slow if a poll of it took longer than this, until it has had quick ones again: this many for each such
+/// time that the poll took. So a charm that is not slow takes a quarter of this time for a poll at most, on average,
+/// however its long polls are timed.
 const SLOW: Duration = Duration::from_secs(10);
+const QUICK_AGAIN: u64 = 4;
+
+/// After how many quick polls a charm is no longer slow, if it was so much before, and has had a poll of this length.
+fn quick_in(before: u8, took: Duration) -> u8 {
+    if took <= SLOW {
+        return before.saturating_sub(1);
+    }
+    let polls = u64::try_from(took.as_millis() / SLOW.as_millis()).unwrap_or(u64::MAX).saturating_mul(QUICK_AGAIN);
+    before.max(u8::try_from(polls).unwrap_or(u8::MAX))
+}
 
 /// How many slow charms are polled at once where quick ones are polled as well: three quarters of all places.
 fn slow_places(of: usize) -> usize {
@@ -27,7 +39,7 @@ impl MemorySchedule {
     /// A charm is about to be polled: whether it is. A slow one waits for another slow one to end if quick ones would
     /// find no place otherwise.
     pub(super) fn leaves_places(&mut self, slot: Slot) -> bool {
-        let Some(entry) = self.slots.get(slot).filter(|entry| entry.slow) else { return true };
+        let Some(entry) = self.slots.get(slot).filter(|entry| entry.is_slow()) else { return true };
         let (id, due, max) = (entry.group, entry.due, self.options.max_concurrent);
         let window = self.interval(entry);
         let no_quick = self.quick_at.is_none_or(|at| at.elapsed() > window);
@@ -48,7 +60,7 @@ impl MemorySchedule {
     }
 
     pub(super) fn slow_started(&mut self, slot: Slot) {
-        if let Some(entry) = self.slots.get(slot).filter(|entry| entry.slow) {
+        if let Some(entry) = self.slots.get(slot).filter(|entry| entry.is_slow()) {
             self.groups[entry.group as usize].slow.running += 1;
         }
     }
@@ -57,12 +69,12 @@ impl MemorySchedule {
     /// group while it is polled.
     pub(super) fn slow_ended(&mut self, slot: Slot, took: Option<Duration>) {
         let Some(entry) = self.slots.get_mut(slot) else { return };
-        let is_slow = took.map_or(entry.slow, |took| took > SLOW);
-        if took.is_some() && !is_slow {
+        let (group, before) = (entry.group, entry.slow);
+        entry.slow = took.map_or(before, |took| quick_in(before, took));
+        if took.is_some() && !entry.is_slow() {
             self.quick_at = Some(Instant::now());
         }
-        let group = entry.group;
-        if !std::mem::replace(&mut entry.slow, is_slow) {
+        if before == 0 {
             return;
         }
         self.groups[group as usize].slow.running -= 1;
@@ -93,5 +105,17 @@ impl MemorySchedule {
     /// How many slow charms wait, with a few that do not any more.
     pub(super) fn aside(&self) -> usize {
         self.groups.iter().map(|group| group.slow.aside.len()).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_longer_a_poll_the_more_quick_ones_make_up_for_it() {
+        let slow = |before, seconds| quick_in(before, Duration::from_secs(seconds));
+        assert_eq!([slow(0, 10), slow(0, 11), slow(0, 45), slow(0, 180), slow(0, 1_000_000)], [0, 4, 16, 72, 255]);
+        assert_eq!([slow(16, 11), slow(16, 1), slow(1, 0), slow(0, 0)], [16, 15, 0, 0]);
     }
 }

@@ -8,6 +8,8 @@ use bg_identity::IntegrationId;
 use tokio::time::Instant;
 
 use super::due_queue::DueQueue;
+use super::forgotten::Forgotten;
+use super::gone::Gone;
 use super::leases::Leases;
 use super::list::List;
 use super::outages::Outages;
@@ -42,6 +44,7 @@ pub struct MemorySchedule {
     /// Charms whose cause may just have been fixed, and which have no time yet.
     pub(super) hurried: Vec<Slot>,
     pub(super) wakes: Wakes,
+    pub(super) forgotten: Forgotten,
     pub(super) outages: Outages,
     /// How often registrations were read.
     pub(super) readings: u32,
@@ -61,6 +64,8 @@ pub(super) struct Group {
     pub(super) paused: bool,
     pub(super) interval: Duration,
     pub(super) list: List,
+    /// The charms that have gone from it since the last call of `fetch-charms` started.
+    pub(super) gone: Gone,
     /// The latest time that was written as the one since when one of its charms is owed a poll.
     pub(super) owed_written: UnixMillis,
     pub(super) slow: SlowCharms,
@@ -81,6 +86,7 @@ impl MemorySchedule {
             paused: false,
             interval: id.map_or(options.interval, |id| options.interval_of(id)),
             list: List::default(),
+            gone: Gone::default(),
             owed_written: UnixMillis::NEVER,
             slow: SlowCharms::default(),
         };
@@ -102,6 +108,7 @@ impl MemorySchedule {
             latest_start: UnixMillis::NEVER,
             hurried: Vec::new(),
             wakes: Wakes::default(),
+            forgotten: Forgotten::default(),
             outages: Outages::default(),
             readings: 0,
             paces: Paces::default(),

@@ -22,19 +22,32 @@ pub(super) struct Wakes {
     by_slot: HashMap<Slot, Wake>,
 }
 
+/// The early polls of one charm.
 #[derive(Clone, Copy, Debug)]
-struct Wake {
+pub(super) struct Wake {
     /// When the last early poll was due, or is.
     last: i64,
     /// How many early polls in a row; one less for each full pause without any.
     count: u8,
 }
 
+/// The longest pause of a charm with this interval.
+fn longest(interval: Duration) -> i64 {
+    policy::millis(interval.min(LONGEST_PAUSE)).max(1)
+}
+
+impl Wake {
+    /// Until when this says something about a charm with this interval: then all steps are taken back.
+    pub(super) fn counts_until(&self, interval: Duration) -> i64 {
+        self.last.saturating_add(longest(interval).saturating_mul(self.count.into()))
+    }
+}
+
 impl Wakes {
     /// Something about a charm has changed. Returns when it may be polled for that: `now`, or the end of its pause.
     /// Times are milliseconds.
     pub(super) fn allow(&mut self, slot: Slot, now: i64, interval: Duration) -> i64 {
-        let longest = policy::millis(interval.min(LONGEST_PAUSE)).max(1);
+        let longest = longest(interval);
         let first = Wake { last: i64::MIN, count: 0 };
         let wake = self.by_slot.entry(slot).or_insert(first);
         if wake.last > now {
@@ -52,9 +65,18 @@ impl Wakes {
         wake.last
     }
 
-    /// The charm in this slot is no longer registered.
-    pub(super) fn forget(&mut self, slot: Slot) {
-        self.by_slot.remove(&slot);
+    /// The charm in this slot is no longer registered. Returns what its early polls were.
+    pub(super) fn take(&mut self, slot: Slot) -> Option<Wake> {
+        self.by_slot.remove(&slot)
+    }
+
+    /// A charm that went at one time is registered again, in this slot. An early poll that was to come has not been
+    /// made, and comes now if its time has passed.
+    pub(super) fn put_back(&mut self, slot: Slot, mut wake: Wake, went: i64, now: i64) {
+        if wake.last > went {
+            wake.last = wake.last.max(now.saturating_add(1));
+        }
+        self.by_slot.insert(slot, wake);
     }
 }
 
@@ -75,9 +97,14 @@ mod tests {
         assert!(polls[8..].windows(2).all(|pair| pair[1] - pair[0] == 60_000), "{polls:?}");
         assert_eq!(wakes.allow(2, 600_000, MINUTE), 600_000, "another charm");
         assert_eq!(wakes.allow(1, 900_000, MINUTE), 900_000, "after a while, a change counts at once");
-        wakes.forget(1);
-        wakes.forget(2);
+        let taken = [wakes.take(1), wakes.take(2)].map(Option::unwrap);
         assert!(wakes.by_slot.is_empty());
+        assert_eq!(taken.map(|wake| wake.counts_until(MINUTE)), [900_000 + 14 * 60_000, 600_000 + 60_000]);
+        wakes.put_back(3, taken[0], 900_000, 900_000);
+        assert_eq!(wakes.allow(3, 900_000, MINUTE), 960_000, "in another slot, too");
+        let wake = wakes.take(3).unwrap();
+        wakes.put_back(3, wake, 901_000, 970_000);
+        assert_eq!(wakes.allow(3, 970_000, MINUTE), 970_001, "its early poll was not made");
     }
 
     #[test]
