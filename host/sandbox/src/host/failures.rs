@@ -130,7 +130,7 @@ impl Known {
         let cause = cause_of_answer(status, &HeaderMap::new())?;
         let text = format!("{} answered {answered}, which the charm takes for {status}", server.host);
         let failed = server.failed_by(cause, *retry_after);
-        Some(Refusal { cause, text: text::one_line(&text, TEXT_BYTES), status: None, server: failed })
+        Some(Refusal { cause, text: text::one_line(&text, TEXT_BYTES), answered: None, server: failed })
     }
 
     fn is_unwell(&mut self, server: &Server, failed: Option<FailedServer>) {
