@@ -72,9 +72,10 @@ fn every_test_that_security_md_names_exists() {
 }
 
 #[test]
-fn the_charm_of_the_guide_is_the_example() {
-    let counter = std::fs::read_to_string(fixture("counter.tsx")).unwrap();
-    assert_eq!(blocks(&document("docs/charms.md"), "tsx"), [counter]);
+fn the_charm_of_the_guide_and_its_test_are_the_examples() {
+    let examples = ["counter.tsx", "counter.test.tsx"];
+    let examples = examples.map(|name| std::fs::read_to_string(fixture(name)).unwrap());
+    assert_eq!(blocks(&document("docs/charms.md"), "tsx"), examples);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use bg_test_support::TestHost;
 use serde_json::{Value, json};
 
-use crate::common::host;
+use crate::common::{fixture, host};
 
 const COUNTER: &str = r#"import { Cell, Default, action, computed, handler, pattern } from "commonfabric";
 const bump = handler<{ by?: number }, { value: Cell<number> }>((event, { value }) => {
@@ -49,6 +49,14 @@ fn results(report: &Value) -> Vec<(&str, &str)> {
     let steps = report["steps"].as_array().unwrap();
     let all = steps.iter().map(|step| (text(step, "kind"), text(step, "result")));
     all.map(|(kind, result)| (&*kind.leak(), &*result.leak())).collect()
+}
+
+#[test]
+fn the_test_of_the_guide_passes() {
+    let host = host();
+    let done = host.command(["charm", "test", &fixture("counter.test.tsx"), "--json"]).unwrap().success().unwrap();
+    let report: Value = serde_json::from_str(&done.stdout).unwrap();
+    assert_eq!(results(&report), [("assertion", "passed"), ("action", "passed"), ("assertion", "passed")], "{report}");
 }
 
 #[test]
