@@ -49,19 +49,19 @@ pub(crate) struct Health {
     /// The kind of the failures of `is-valid-charm` that was logged.
     logged: Option<OutcomeKind>,
     /// The changes of kind of the two functions that were logged.
-    fetching_told: Told,
-    validating_told: Told,
+    fetching_logged: LoggedKinds,
+    validating_logged: LoggedKinds,
 }
 
 /// The changes from one kind of failure to another that were logged since a function last answered, and when the last
 /// one was. Two kinds may alternate for days.
 #[derive(Debug, Default)]
-struct Told {
+struct LoggedKinds {
     changes: Vec<(OutcomeKind, OutcomeKind)>,
     at: Option<Instant>,
 }
 
-impl Told {
+impl LoggedKinds {
     /// Whether to log this change, which is then noted as logged.
     fn is_news(&mut self, change: (OutcomeKind, OutcomeKind), now: Instant) -> bool {
         let is_news =
@@ -274,14 +274,14 @@ impl Health {
     /// Whether to log that `fetch-charms` fails with another kind than before, which is then noted as logged: each such
     /// change once until it answers, and not all at a time.
     pub(crate) fn should_log_change(&mut self, before: OutcomeKind, kind: OutcomeKind, now: Instant) -> bool {
-        self.fetching_told.is_news((before, kind), now)
+        self.fetching_logged.is_news((before, kind), now)
     }
 
     /// A function has answered. Returns whether it had failed before.
     pub(crate) fn answers(&mut self, function: Function) -> bool {
         match function {
-            Function::FetchCharms => self.fetching_told = Told::default(),
-            Function::IsValidCharm => self.validating_told = Told::default(),
+            Function::FetchCharms => self.fetching_logged = LoggedKinds::default(),
+            Function::IsValidCharm => self.validating_logged = LoggedKinds::default(),
         }
         std::mem::take(self.streak(function)).count > 0
     }
@@ -295,7 +295,7 @@ impl Health {
     /// single charms only, nor is any change of kind logged a second time.
     pub(crate) fn should_log(&mut self, kind: OutcomeKind, now: Instant, interval: Duration) -> bool {
         let is_news = !self.answered_since(interval, now)
-            && self.logged.is_none_or(|before| self.validating_told.is_news((before, kind), now));
+            && self.logged.is_none_or(|before| self.validating_logged.is_news((before, kind), now));
         if is_news {
             self.logged = Some(kind);
         }

@@ -441,7 +441,8 @@ async fn an_error_that_stays_says_what_google_says() {
         let text = "ACCESS_TOKEN_SCOPE_INSUFFICIENT to /gmail/v1/users/me/";
         assert!(failure.message.contains(text), "{failure:?}");
         let text = "Request had insufficient authentication scopes. Sign in again and allow all that is asked for.";
-        assert!(failure.message.ends_with(text), "{failure:?}");
+        assert!(failure.message.contains(text), "{failure:?}");
+        assert!(failure.message.ends_with(" answered 403 Forbidden)"), "{failure:?}");
     }
     // One that comes in the middle keeps what came, and fails the next poll.
     deliver(&google, 60);

@@ -218,7 +218,7 @@ impl Failures {
             let refusal = Refusal { cause, text: text::one_line(&text, TEXT_BYTES), answered: None, server: None };
             let mut known = self.known();
             known.is_well(server);
-            // As if the gate had refused the request for want of a credential.
+            // As if the gate had refused the request because there is no credential.
             known.first.get_or_insert_with(|| refusal.clone());
             self.keep(&mut known, number, server, false, Some(refusal));
             return;

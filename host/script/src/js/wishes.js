@@ -1,7 +1,7 @@
 // Wishes: `wish({ query })` is a cell of `{ result, error }`. What a service without other charms to look through can
 // answer are the time and the space's own lists, which are empty.
 
-// The time of this call, in whole seconds or in steps of so many: `#now`, `#now/60`.
+// The time of this call, in whole seconds or in steps of a number of seconds: `#now`, `#now/60`.
 function nowOf(query) {
   const [, seconds = "1"] = /^#now(?:\/(\d+))?$/.exec(query) ?? [];
   return /^#now(\/|$)/.test(query) && Number(seconds) > 0 ? Math.floor(Date.now() / 1000 / Number(seconds)) * Number(seconds) * 1000 : undefined;

@@ -1,7 +1,7 @@
 //! What is still known of charms that are no longer registered.
 //!
-//! Anybody who may register a charm may also delete it, and register it again: in no time, and as often as he likes. A
-//! charm that comes back is therefore no new one: the limit of its [early polls](super::wakes) goes on, and so does
+//! Anybody who may register a charm may also delete it and register it again, within moments and without a limit. A
+//! charm that comes back therefore does not count as new: the limit of its [early polls](super::wakes) goes on, and so does
 //! what is known of how long its polls take.
 
 use std::collections::{HashMap, VecDeque};
@@ -10,8 +10,8 @@ use std::hash::{BuildHasher, RandomState};
 use super::wakes::Wake;
 use crate::{CharmRef, UnixMillis};
 
-/// Of so many charms something is known at most, some 100 bytes each. Who wants one of them forgotten sooner has so
-/// many others registered and deleted, each of which is polled at most as often as if it were the first time.
+/// How many charms are known at most; each takes some 100 bytes. To have one of them forgotten sooner, somebody must
+/// register and delete that many others, each of which is polled once for that.
 const MOST: usize = 50_000;
 
 /// One of them.

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use crate::CharmRef;
 
-/// So many are known at most, of one list.
+/// The most charms that are known to have gone, for one list.
 const MOST: usize = 10_000;
 
 /// The charms that were unregistered, or registered for another integration, since a call of `fetch-charms` started: it

@@ -41,8 +41,8 @@ const CREDIT: Duration = Duration::from_millis(50);
 /// Charms that keep to a rate of their own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum ClassKey {
-    /// Those of one kind, if they are so many that others notice when they come close. Others of about the same interval
-    /// would only hide how close they are: the next time, these come at another moment.
+    /// Those of one kind, if there are enough of them to disturb others when they come close. Others of about the same
+    /// interval would only hide how close they are: the next time, these come at another moment.
     Kind(Kind),
     /// Those of small kinds of one integration whose intervals differ by less than an eighth.
     Band { group: GroupId, band: u64 },
