@@ -141,6 +141,8 @@ pub struct Progress(Arc<AtomicU8>);
 /// What a request waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
+    /// For the gate to look at it.
+    Gate,
     /// For its permits: others have them.
     Permit,
     /// For its own body.
@@ -153,8 +155,9 @@ impl Progress {
     /// Its stage.
     pub fn stage(&self) -> Stage {
         match self.0.load(Ordering::Relaxed) {
-            0 => Stage::Permit,
-            1 => Stage::Body,
+            0 => Stage::Gate,
+            1 => Stage::Permit,
+            2 => Stage::Body,
             _ => Stage::Server,
         }
     }

@@ -95,11 +95,10 @@ impl Inner {
         let Admitted { decision, rule, option, credential, is_named } = admitted;
         audit.decided(decision, rule, option);
 
+        let progress = parts.extensions.get::<Progress>().cloned().unwrap_or_default();
+        progress.reach(Stage::Permit);
         let permit = budget.permit(&self.permits, &self.limits).await?;
-        let progress = parts.extensions.get::<Progress>();
-        if let Some(progress) = progress {
-            progress.reach(Stage::Body);
-        }
+        progress.reach(Stage::Body);
         let started = Instant::now();
         let deadline = budget.deadline().min(started + self.limits.request_time);
         let time = Time { started, deadline, options };
@@ -109,9 +108,7 @@ impl Inner {
         } else {
             body.gathered().await.map_err(|error| failure::of_request_body(&error))?
         };
-        if let Some(progress) = progress {
-            progress.reach(Stage::Server);
-        }
+        progress.reach(Stage::Server);
         let mut headers = checked.headers;
         headers::complete(&mut headers, &parts.method, body.size_hint().exact(), checked.length);
 

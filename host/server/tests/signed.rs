@@ -145,7 +145,7 @@ async fn bodies_have_limits_by_endpoint() {
     let trigger = format!("/api/v1/charms/{}/{}/trigger", charm.space, charm.charm);
     let deploy = format!("/api/v1/spaces/{}/charms", charm.space);
     for (method, target, limit) in
-        [("POST", LIST, 64 * KIB), ("POST", &trigger, 1024 * KIB), ("POST", &deploy, 4096 * KIB)]
+        [("POST", LIST, 64 * KIB), ("POST", &trigger, 1024 * KIB), ("POST", &deploy, 8192 * KIB)]
     {
         for (size, too_large) in [(limit, false), (limit + 1, true)] {
             let reply = fixture.send_signed(&ann(), method, target, "x".repeat(size));

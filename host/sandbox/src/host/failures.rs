@@ -91,7 +91,7 @@ impl Request {
     fn waits_for(&self) -> Option<Awaited> {
         match self.progress.stage() {
             Stage::Permit => Some(Awaited::Room),
-            Stage::Body => None,
+            Stage::Gate | Stage::Body => None,
             Stage::Server => Some(self.server.awaited()),
         }
     }
@@ -499,6 +499,7 @@ mod tests {
         let failures = failures(true);
         let progress = Progress::default();
         failures.sent(1, &server("a.example"), &progress);
+        assert_eq!(failures.waits_for(), None, "the gate has not looked at it");
         progress.reach(Stage::Body);
         assert_eq!(failures.waits_for(), None, "it waits for its guest");
         progress.reach(Stage::Permit);
