@@ -11,7 +11,7 @@ use std::{env, fs};
 
 use bg_egress::{ClientOptions, Gate, GateClient, GateOptions, Owner};
 use bg_manifest::{EffectiveGrant, Manifest};
-use bg_poller::OutcomeKind::{LimitExceeded, OutOfMemory, Timeout, Trapped};
+use bg_poller::OutcomeKind::{LimitExceeded, OutOfMemory, Timeout, Trapped, Unavailable};
 use bg_poller::{Integration, OutcomeKind};
 use bg_sandbox::{IntegrationComponent, IntegrationSetup, Limits, Registrations, Sandbox, SandboxOptions, World};
 use tokio::task::JoinSet;
@@ -140,9 +140,9 @@ async fn calls(kinds: &Arc<Vec<Kind>>, count: usize) {
                 }
                 let kind = &kinds[number % kinds.len()];
                 let end = kind.component.initialize().await.err().map(|error| error.kind);
-                // On a busy machine, time may be up first: the call's, or that of a request, on which these guests
-                // trap.
-                let is_late = end == Some(Timeout) || (end == Some(Trapped) && kind.sends);
+                // On a busy machine, time may be up first: the call's, also while its request waits for room, or that
+                // of a request, on which these guests trap.
+                let is_late = end == Some(Timeout) || (matches!(end, Some(Trapped | Unavailable)) && kind.sends);
                 assert!(end == kind.end || is_late, "{}: {end:?}", kind.name);
             }
         });
