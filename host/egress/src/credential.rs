@@ -23,8 +23,8 @@ pub enum CredentialError {
     /// There is nothing that could be sent as a token.
     #[error("{0}")]
     Missing(String),
-    /// The source failed. The gate does not know how sources fail: the error is passed on, as whoever made the source
-    /// knows it.
+    /// The source failed. The gate does not know how sources fail, so it passes the error on to the source's owner, who
+    /// does.
     #[error("{0}")]
     Failed(Arc<dyn Error + Send + Sync>),
 }

@@ -16,7 +16,7 @@ use crate::engine::TICK;
 use crate::failure::{CallFailure, GuestError, OutOfTime};
 use crate::host::log::CallLog;
 use crate::host::{CallState, Surroundings};
-use crate::observer::{CallRecord, Effort};
+use crate::observer::CallRecord;
 use crate::share::Share;
 
 /// Which function is called, and its limits.
@@ -35,7 +35,6 @@ pub(crate) struct Call<W: 'static> {
     store: Store<CallState<W>>,
     function: Function,
     deadline: Instant,
-    effort: Effort,
     log: Arc<CallLog>,
     owner: Owner,
     span: Span,
@@ -61,8 +60,7 @@ impl<W: Send + 'static> Call<W> {
         let permit = sandbox.permit().await;
         let limits = sandbox.limits();
         let deadline = Instant::now() + function.time;
-        let effort = Effort::default();
-        let state = CallState::new(limits, function.memory, deadline, effort.clone(), around, world, permit);
+        let state = CallState::new(limits, function.memory, deadline, around, world, permit);
         let log = state.log.clone();
         let mut store = Store::try_new(sandbox.engine(), state).map_err(|error| {
             CallFailure::new(OutcomeKind::Unavailable, format!("no store for {}: {error:#}", function.name))
@@ -73,16 +71,16 @@ impl<W: Send + 'static> Call<W> {
         // A new store has already passed its epoch deadline, so it is set before any guest code runs. The guest yields
         // at each tick, so that none keeps a thread of the host from others.
         store.set_epoch_deadline(1);
-        let at_ticks = effort.clone();
+        let effort = store.data().effort.clone();
         store.epoch_deadline_callback(move |_| {
-            at_ticks.gives_way();
+            effort.gives_way();
             if Instant::now() >= deadline {
                 return Err(OutOfTime.into());
             }
             Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
         });
         store.call_hook_async(YieldHook);
-        Ok(Self { sandbox: sandbox.clone(), store, function, deadline, effort, log, owner, span })
+        Ok(Self { sandbox: sandbox.clone(), store, function, deadline, log, owner, span })
     }
 
     /// Does the work of the call until its deadline. Returns its result and the data of its store. Epochs end a guest
@@ -96,9 +94,9 @@ impl<W: Send + 'static> Call<W> {
         T: Send + 'static,
         F: Future<Output = Worked<T, W>> + Send + 'static,
     {
-        let Self { sandbox, store, function: Function { name, time, .. }, deadline, effort, log, owner, span } = self;
+        let Self { sandbox, store, function: Function { name, time, .. }, deadline, log, owner, span } = self;
         let started = Instant::now();
-        let failures = store.data().outbound.failures().clone();
+        let (failures, effort) = (store.data().outbound.failures().clone(), store.data().effort.clone());
         let work = effort.clone().measure(work(store)).instrument(span.clone());
         let end = tokio::time::timeout_at(deadline.into(), sandbox.slow_lane().run(work, share, &effort)).await;
         let elapsed = started.elapsed();

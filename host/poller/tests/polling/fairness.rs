@@ -61,7 +61,7 @@ async fn charms_that_take_long_leave_places_to_quick_ones_beside_them() {
 }
 
 /// How late, in seconds, each poll of three quick charms was from the tenth minute on, beside thirty of which each takes
-/// 45 s for one poll of so many, all of them at the same time.
+/// 45 s for one of this many polls, all of them at the same time.
 async fn late_beside_charms_that_take_long_now_and_then(one_of: usize) -> Vec<f64> {
     let world = World::new();
     let now_and_then: Vec<CharmRef> = (0..30).map(|number| charm(&format!("space {number}"), "1")).collect();

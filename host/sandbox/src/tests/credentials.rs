@@ -144,7 +144,7 @@ async fn a_token_that_cannot_be_renewed_is_used_while_the_server_accepts_it() {
     let logged = lines.all();
     assert_eq!(logged.len(), 1, "logged once: {logged:?}");
     assert!(logged[0].contains("cannot be renewed: the charm runtime is unavailable"), "{logged:?}");
-    // The one attempt of this minute is used up: whoever wants a new token gets its error.
+    // The one attempt of this minute is used up: a further request for a new token gets its error.
     let cause = |error: CredentialError| of_runtime(&error).map(RuntimeError::cause);
     assert_eq!(cause(renewed(&credentials, "ya29").await.unwrap_err()), Some(Cause::RuntimeAway));
     assert_eq!((renewals(&runtime), lines.all().len()), (0, 1));
