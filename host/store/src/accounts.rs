@@ -128,6 +128,13 @@ pub struct Link {
     pub written: u64,
 }
 
+impl Link {
+    /// Whether it is of this cell.
+    pub fn is_of(&self, charm: &CharmRef, cell: &str) -> bool {
+        self.charm == *charm && self.cell == cell
+    }
+}
+
 /// Somebody who has signed in.
 #[derive(Clone, Debug)]
 pub struct SignIn {
