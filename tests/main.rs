@@ -48,6 +48,7 @@ mod reloading;
 mod replay;
 mod runtime;
 mod seeing;
+mod setup;
 mod shell;
 mod stalls;
 mod status;

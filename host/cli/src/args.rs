@@ -19,6 +19,7 @@ mod operator;
 mod pin;
 mod run;
 mod server;
+mod setup;
 mod tenants;
 mod values;
 
@@ -50,6 +51,7 @@ pub(crate) use run::{RunArgs, ServeArgs};
 #[cfg(test)]
 pub(crate) use server::Registration;
 pub(crate) use server::ServerArgs;
+pub(crate) use setup::{SetupCommand, SetupGmailArgs};
 use values::parse_interval;
 pub(crate) use values::{CellPath, OwnInterval};
 
@@ -134,6 +136,9 @@ pub(crate) enum Command {
     /// Sign in at other services, and give charms the tokens
     #[command(subcommand, name = "oauth")]
     OAuth(OAuthCommand),
+    /// Lead through a whole setup, step by step
+    #[command(subcommand)]
+    Setup(SetupCommand),
     /// Write a new, working integration: its source, manifest and test
     New(NewArgs),
     /// Describe a component, its imports and the grants it asks for, without running it
@@ -250,7 +255,7 @@ impl Command {
         match self {
             Self::Run(_) | Self::Serve(_) => true,
             Self::Charm(CharmCommand::Deploy(args)) => args.update.is_none(),
-            Self::OAuth(OAuthCommand::Client(ClientCommand::Set(_))) => true,
+            Self::Setup(_) | Self::OAuth(OAuthCommand::Client(ClientCommand::Set(_))) => true,
             _ => false,
         }
     }

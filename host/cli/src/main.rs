@@ -41,7 +41,7 @@ use tokio_util::sync::CancellationToken;
 use args::{Cli, Command};
 use commands::{
     backup, charm, compile, config as config_check, doctor, egress, identity, inspect, new, oauth, registrations,
-    renew, run, serve, shell, space, status, transpile,
+    renew, run, serve, setup, shell, space, status, transpile,
 };
 use confine::Confined;
 use reload::Watcher;
@@ -52,6 +52,10 @@ fn main() -> ExitCode {
     restart::hold_hangup_if_restarted();
     let mut cli = Cli::try_parse().unwrap_or_else(|error| output::exit(&error));
     cli.common.makes_data_dir = cli.command.makes_data_dir();
+    if matches!(cli.command, Command::Setup(_)) && cli.common.log == "info" {
+        // It prints its steps; lines about them would come twice.
+        "warn".clone_into(&mut cli.common.log);
+    }
     match &cli.command {
         Command::CompileComponent { options } => return compile::run(options),
         Command::TranspileCharm { options } => return transpile::run(options),
@@ -150,6 +154,7 @@ async fn perform(cli: Cli, watcher: Option<Watcher>, restart: &Restart) -> anyho
         Command::Runs { charm, limit, json } => registrations::runs(&common, &charm, limit, json.json).await?,
         Command::Charm(command) => return charm::run(&common, &command).await,
         Command::OAuth(command) => oauth::run(&common, &command).await?,
+        Command::Setup(command) => setup::run(&common, &command).await?,
         Command::New(args) => new::run(&args)?,
         Command::Inspect { file, json, grants } => inspect::run(&file, json.json, &grants).await?,
         Command::Egress(command) => return Ok(egress::run(&command).await),

@@ -15,6 +15,7 @@ pub(crate) mod registrations;
 pub(crate) mod renew;
 pub(crate) mod run;
 pub(crate) mod serve;
+pub(crate) mod setup;
 pub(crate) mod shell;
 pub(crate) mod space;
 pub(crate) mod status;

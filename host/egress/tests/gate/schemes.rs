@@ -26,12 +26,7 @@ struct Secrets(&'static str, Option<&'static str>);
 
 #[async_trait::async_trait]
 impl CredentialSource for Secrets {
-    async fn bearer(
-        &self,
-        owner: &Owner,
-        charm: &RequestCharm,
-        _: &CredentialPath,
-    ) -> Result<Secret, CredentialError> {
+    async fn bearer(&self, owner: &Owner, charm: &RequestCharm, _: &CredentialPath) -> Result<Secret, CredentialError> {
         if charm.to_string() != CHARM {
             return Err(CredentialError::NotItsCharm { charm: charm.to_string(), owner: owner.clone() });
         }
@@ -64,7 +59,8 @@ fn setup(server: &Server, scheme: &str, secret: &'static str, next: Option<&'sta
 
 #[tokio::test]
 async fn each_scheme_sends_its_header_to_the_granted_place_and_nowhere_else() {
-    let attempt = Attempt::begin("authorization", "bot, token, basic and named headers: other origins, paths and charms");
+    let attempt =
+        Attempt::begin("authorization", "bot, token, basic and named headers: other origins, paths and charms");
     for (scheme, secret, header) in SCHEMES {
         let (server, other) = (Server::ok().await, Server::ok().await);
         let setup = setup(&server, scheme, secret, None)
@@ -134,7 +130,8 @@ async fn a_guests_own_header_is_refused_where_the_host_attaches_one_in_any_spell
 
 #[tokio::test]
 async fn what_cannot_be_sent_in_a_scheme_is_not_sent_and_not_shown() {
-    let attempt = Attempt::begin("authorization", "secrets with line ends, without a colon; headers that mean something else");
+    let attempt =
+        Attempt::begin("authorization", "secrets with line ends, without a colon; headers that mean something else");
     let server = Server::ok().await;
     for (scheme, secret) in [
         ("bot", "two words"),
