@@ -50,8 +50,8 @@
 //! ```
 
 mod address;
+mod attached;
 mod audit;
-mod bearer;
 mod body;
 mod budget;
 mod charm;
