@@ -5,7 +5,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bg_manifest::{AskedHttp, CredentialPath, EffectiveGrant};
+use bg_manifest::{AskedHttp, Credential, EffectiveGrant};
 use bytes::Bytes;
 use http::Method;
 use http_body::Body;
@@ -86,7 +86,7 @@ pub struct Verdict {
     /// The option that would cover it.
     pub option: Option<String>,
     /// Where a credential would come from.
-    pub credential: Option<CredentialPath>,
+    pub credential: Option<Credential>,
 }
 
 impl fmt::Debug for GateClient {

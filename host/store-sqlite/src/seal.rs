@@ -65,13 +65,27 @@ impl Sealer {
         cell: &str,
         document: &str,
     ) -> Result<Vec<u8>, Failure> {
+        self.seal_at(tx, &place(&[charm.space.as_str(), charm.charm.as_str(), cell]), document)
+    }
+
+    /// The sealed form of a secret that is no cell's, but that of a row of this table, in this column.
+    pub(super) fn seal_in(
+        &self,
+        tx: &Transaction<'_>,
+        [table, row, column]: [&str; 3],
+        secret: &str,
+    ) -> Result<Vec<u8>, Failure> {
+        self.seal_at(tx, &place(&["", table, row, column]), secret)
+    }
+
+    fn seal_at(&self, tx: &Transaction<'_>, place: &[u8], document: &str) -> Result<Vec<u8>, Failure> {
         let cipher = &self.for_sealing(tx)?.cipher;
         let mut nonce = [0; NONCE_BYTES];
         getrandom::fill(&mut nonce).map_err(|error| KeyError::File {
             path: self.path.clone(),
             problem: format!("no random bytes for sealing: {error}"),
         })?;
-        let payload = Payload { msg: document.as_bytes(), aad: &place(charm, cell) };
+        let payload = Payload { msg: document.as_bytes(), aad: place };
         let sealed = cipher
             .encrypt(&XNonce::from(nonce), payload)
             .map_err(|_| Failure::Damaged(What::OfCharm("a document to be sealed is too large and".into())))?;
@@ -86,11 +100,33 @@ impl Sealer {
         cell: &str,
         sealed: &[u8],
     ) -> Result<String, Failure> {
+        let place = place(&[charm.space.as_str(), charm.charm.as_str(), cell]);
+        self.unseal_at(connection, &place, sealed, || format!("the sealed cell {cell} of {charm}"))
+    }
+
+    /// What [`seal_in`](Self::seal_in) has sealed.
+    pub(super) fn unseal_in(
+        &self,
+        connection: &Connection,
+        [table, row, column]: [&str; 3],
+        sealed: &[u8],
+    ) -> Result<String, Failure> {
+        let place = place(&["", table, row, column]);
+        self.unseal_at(connection, &place, sealed, || format!("what is sealed for {row} in {table}"))
+    }
+
+    fn unseal_at(
+        &self,
+        connection: &Connection,
+        place: &[u8],
+        sealed: &[u8],
+        what: impl Fn() -> String,
+    ) -> Result<String, Failure> {
         let Ready { cipher, key } = self.existing(connection)?;
-        let damaged = || Failure::Damaged(What::OfCharm(format!("the sealed cell {cell} of {charm}")));
+        let damaged = || Failure::Damaged(What::OfCharm(what()));
         let (format, rest) = sealed.split_first().ok_or_else(damaged)?;
         let (nonce, text) = rest.split_first_chunk::<NONCE_BYTES>().ok_or_else(damaged)?;
-        let (nonce, payload) = (XNonce::from(*nonce), Payload { msg: text, aad: &place(charm, cell) });
+        let (nonce, payload) = (XNonce::from(*nonce), Payload { msg: text, aad: place });
         let document = match *format {
             FORMAT => cipher.decrypt(&nonce, payload),
             first::FORMAT => first::cipher(key).decrypt(&nonce, payload),
@@ -160,11 +196,11 @@ fn fingerprint(connection: &Connection) -> rusqlite::Result<Option<[u8; 32]>> {
         .optional()
 }
 
-/// Where a document belongs. It is authenticated along with it, so that one moved to another cell does not unseal.
-fn place(charm: &CharmRef, cell: &str) -> Vec<u8> {
-    let parts = [charm.space.as_str(), charm.charm.as_str(), cell];
-    let sized = parts.map(|part| [&(part.len() as u64).to_be_bytes(), part.as_bytes()].concat());
-    sized.concat()
+/// Where a document belongs. It is authenticated along with it, so that one moved to another cell, or row, does not
+/// unseal. No cell has the place of a row: of a cell's, the first part is not empty.
+fn place(parts: &[&str]) -> Vec<u8> {
+    let sized = parts.iter().map(|part| [&(part.len() as u64).to_be_bytes(), part.as_bytes()].concat());
+    sized.collect::<Vec<_>>().concat()
 }
 
 #[cfg(test)]
