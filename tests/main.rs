@@ -6,6 +6,7 @@ mod common;
 mod damaged;
 mod guest;
 
+mod accounts;
 mod admin;
 mod authors;
 mod backup;

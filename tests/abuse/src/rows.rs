@@ -200,6 +200,16 @@ pub const ROWS: &[Row] = &[
         "an error without a secret, after 64 KiB",
     ),
     service("discovery", "discovery documents that lead inside, or speak for another issuer", "nothing dialled"),
+    service(
+        "accounts",
+        "another person's sign-in over an account, a charm that asks for renewals with what it was not given",
+        "refused; each has an account of its own",
+    ),
+    service(
+        "rotation",
+        "several processes that renew one account at once, and are killed as they do",
+        "no token lost, none revoked",
+    ),
     service("signatures", "unsigned, wrongly signed, replayed, expired requests", "refused"),
 ];
 

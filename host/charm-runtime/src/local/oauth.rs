@@ -214,8 +214,9 @@ impl LocalRuntime {
             return Err(RuntimeError::unmet(
                 FailureCause::NoRefreshUrl,
                 format!(
-                    "the OAuth token of {charm} cannot be renewed: say where with --oauth-refresh-url, such as \
-                     http://localhost:8000/api/integrations/google-oauth/refresh"
+                    "the OAuth token of {charm} cannot be renewed: it is of no account of this host; sign in with \
+                     `bg-wasm-host oauth login PROVIDER --charm {charm}`, or name the service that renews it with \
+                     --oauth-refresh-url"
                 ),
             ));
         };

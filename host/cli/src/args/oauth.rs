@@ -41,6 +41,9 @@ pub(crate) enum OAuthCommand {
     Renew {
         /// The account: its ID, or what it is called
         account: String,
+        /// How often, one after the other
+        #[arg(long, value_name = "N", default_value_t = 1, hide = true)]
+        times: u32,
         #[command(flatten)]
         json: JsonArg,
     },

@@ -44,9 +44,12 @@ pub(crate) async fn run(common: &Common, command: &OAuthCommand) -> anyhow::Resu
             let cells = connect::client(common).await?.detach(&request).await?;
             Ok(output::line(format_args!("{charm} has no account any more; empty now: {}", cells.join(", ")))?)
         }
-        OAuthCommand::Renew { account, json } => {
-            let request = AccountRequest { account: account.clone() };
-            let account = connect::client(common).await?.renew(&request).await?;
+        OAuthCommand::Renew { account, times, json } => {
+            let (request, runtime) = (AccountRequest { account: account.clone() }, connect::client(common).await?);
+            for _ in 1..*times {
+                runtime.renew(&request).await?;
+            }
+            let account = runtime.renew(&request).await?;
             if json.json {
                 return output::json(&account);
             }
