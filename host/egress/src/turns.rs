@@ -254,7 +254,7 @@ mod tests {
             drop(polls);
             assert!(poll.granted().is_some() || permits == 1, "{permits}");
             assert!(late.granted().is_none(), "{permits}");
-            drop(taken);
+            drop((poll, taken));
             assert!(late.granted().is_some(), "{permits}");
         }
     }
