@@ -73,6 +73,7 @@ mod secrets;
 mod shared;
 mod target;
 mod tls;
+mod turns;
 
 pub use address::{RefusedAddress, refused, special};
 pub use audit::{AuditHook, AuditRecord, Decision};

@@ -14,11 +14,13 @@ use boa_engine::{
 };
 use serde::Deserialize;
 
+use crate::builtins::method;
 use crate::failure::Failure;
 use crate::host::Host;
 use crate::jobs::{Hooks, HostClock, Jobs};
 use crate::source_map::{SourceMap, without_map};
-use crate::{natives, pressure, primitives, regexps, stringify, strings, tasks};
+use crate::tasks::OWN_MODULE;
+use crate::{awaits, natives, pressure, primitives, regexps, stringify, strings};
 
 /// How deep calls nest. Calls that go through a function of the engine (`map`, a getter) take some 1,500 bytes of the
 /// guest's stack each, which has a mebibyte.
@@ -30,9 +32,6 @@ const MAX_VALUES: usize = 128 * 1024;
 /// How many frames of a stack the engine keeps: all, since the charm's own may lie below as many frames of evaluated
 /// texts.
 const MAX_FRAMES: usize = 2 * MAX_CALLS;
-
-/// The module that charms import from, and its name in stacks, where it is left out.
-pub(crate) const MODULE: &str = "commontools";
 
 /// What is in each program that asks whether two things are the same: then it is noted where values come from.
 const COMPARING: [&str; 6] = ["equals", "equalLinks", "addUnique", ".remove(", ".remove?", ".removeAll"];
@@ -295,7 +294,7 @@ impl Engine {
     }
 
     fn call(&mut self, function: &str, arguments: &[JsValue]) -> JsResult<JsValue> {
-        let function = natives::method(&self.runtime, function, &mut self.context)?;
+        let function = method(&self.runtime, function, &mut self.context)?;
         function.call(&JsValue::undefined(), arguments, &mut self.context)
     }
 }
@@ -312,12 +311,12 @@ fn start(loader: &MapModuleLoader, context: &mut Context) -> JsResult<JsObject> 
     }
     strings::install(context)?;
     regexps::install(context)?;
-    tasks::install(context)?;
+    awaits::install(context)?;
     primitives::install(context)?;
     stringify::install(context)?;
     pressure::install(context)?;
     let object = |value: JsValue| value.as_object().ok_or_else(|| never("the runtime is not an object"));
-    let source = Source::from_bytes(RUNTIME).with_path(Path::new(MODULE));
+    let source = Source::from_bytes(RUNTIME).with_path(Path::new(OWN_MODULE));
     let make = object(context.eval(source)?)?;
     let host = natives::object(context);
     let runtime = object(make.call(&JsValue::undefined(), &[host.into()], context)?)?;
@@ -337,7 +336,7 @@ fn start(loader: &MapModuleLoader, context: &mut Context) -> JsResult<JsObject> 
         },
         (exports, names.clone()),
     );
-    loader.insert(MODULE, Module::synthetic(&names, fill, Some(MODULE.into()), None, context));
+    loader.insert(OWN_MODULE, Module::synthetic(&names, fill, Some(OWN_MODULE.into()), None, context));
     Ok(runtime)
 }
 

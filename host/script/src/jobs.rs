@@ -16,10 +16,8 @@ use boa_engine::realm::Realm;
 use boa_engine::{Context, JsNativeError, JsResult, JsString, JsValue};
 
 use crate::host::{Host, Request, RequestId, Response};
+use crate::parts::Parts;
 use crate::pressure;
-use crate::regexps::Regexps;
-use crate::stringify::Stringify;
-use crate::strings::Strings;
 use crate::tasks::Tasks;
 use crate::types::Type;
 use crate::waits::{may_wait, nests_too_deeply};
@@ -29,6 +27,12 @@ const MAX_BUFFER: u64 = 64 * 1024 * 1024;
 
 /// Nanoseconds in a millisecond.
 pub(crate) const MILLISECOND: f64 = 1_000_000.0;
+
+/// The jobs of the engine that runs.
+pub(crate) fn jobs(context: &Context) -> JsResult<Rc<Jobs>> {
+    let jobs = context.downcast_job_executor::<Jobs>();
+    jobs.ok_or_else(|| JsNativeError::error().with_message("there is no host").into())
+}
 
 enum Next {
     Promise(PromiseJob),
@@ -60,9 +64,8 @@ pub(crate) struct Jobs {
     pub(crate) tasks: Tasks,
     /// Where a function waited that the engine has dropped, as a frame of a stack.
     pub(crate) dropped: RefCell<Option<String>>,
-    pub(crate) stringify: Stringify,
-    pub(crate) strings: Strings,
-    pub(crate) regexps: Regexps,
+    /// What the functions keep that replace the engine's.
+    parts: Parts,
     /// Of cells that are written, by their numbers.
     pub(crate) types: RefCell<Vec<Type>>,
 }
@@ -77,11 +80,14 @@ impl Jobs {
             requests: RefCell::default(),
             tasks: Tasks::default(),
             dropped: RefCell::default(),
-            stringify: Stringify::default(),
-            strings: Strings::default(),
-            regexps: Regexps::default(),
+            parts: Parts::default(),
             types: RefCell::default(),
         })
+    }
+
+    /// The part of this type, which begins as its default.
+    pub(crate) fn part<T: Default + 'static>(&self) -> Rc<T> {
+        self.parts.get()
     }
 
     /// Calls `function` when `milliseconds` have passed; if it is `weak`, only if something else keeps the call going

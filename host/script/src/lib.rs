@@ -13,10 +13,13 @@ pub mod engine;
 pub mod failure;
 pub mod host;
 
+mod awaits;
+mod builtins;
 mod jobs;
 mod json;
 mod naming;
 mod natives;
+mod parts;
 mod pressure;
 mod primitives;
 mod regexps;

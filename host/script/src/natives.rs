@@ -1,20 +1,16 @@
 //! The functions that the files in `js/` stand on.
 
-use std::rc::Rc;
-
 use boa_engine::object::builtins::{JsArray, JsArrayBuffer, JsFunction};
-use boa_engine::object::{FunctionObjectBuilder, JsObject, ObjectInitializer};
-use boa_engine::property::{PropertyDescriptor, PropertyKey};
-use boa_engine::{Context, JsArgs as _, JsNativeError, JsResult, JsString, JsSymbol, JsValue, NativeFunction};
+use boa_engine::object::{JsObject, ObjectInitializer};
+use boa_engine::{Context, JsArgs as _, JsNativeError, JsResult, JsString, JsSymbol, JsValue};
 
+use crate::builtins::{Native, fault, relieving};
 use crate::host::{Level, Request};
-use crate::jobs::{Jobs, MILLISECOND, Settle, buffer};
+use crate::jobs::{MILLISECOND, Settle, buffer, jobs};
 use crate::types::{Type, short};
-use crate::{json, pressure, tasks};
+use crate::{awaits, json};
 
 mod text;
-
-pub(crate) type Native = fn(&JsValue, &[JsValue], &mut Context) -> JsResult<JsValue>;
 
 /// The object that the files in `js/` know as `host`.
 pub(crate) fn object(context: &mut Context) -> JsObject {
@@ -39,15 +35,10 @@ pub(crate) fn object(context: &mut Context) -> JsObject {
         ("cancelFetch", cancel_fetch, 1),
     ];
     let mut object = ObjectInitializer::new(context);
-    for (name, function, length) in FUNCTIONS.into_iter().chain(text::FUNCTIONS).chain(tasks::FUNCTIONS) {
+    for (name, function, length) in FUNCTIONS.into_iter().chain(text::FUNCTIONS).chain(awaits::FUNCTIONS) {
         object.function(relieving(function), JsString::from(name), length);
     }
     object.build()
-}
-
-pub(crate) fn jobs(context: &Context) -> JsResult<Rc<Jobs>> {
-    let jobs = context.downcast_job_executor::<Jobs>();
-    jobs.ok_or_else(|| JsNativeError::error().with_message("there is no host").into())
 }
 
 fn function(value: &JsValue) -> JsResult<JsFunction> {
@@ -58,10 +49,6 @@ fn function(value: &JsValue) -> JsResult<JsFunction> {
 fn text(value: &JsValue) -> JsResult<String> {
     let text = value.as_string().ok_or_else(|| JsNativeError::typ().with_message("expected a text"))?;
     Ok(text.to_std_string_lossy())
-}
-
-pub(crate) fn fault(message: impl Into<String>) -> boa_engine::JsError {
-    JsNativeError::error().with_message(message.into()).into()
 }
 
 fn get_cell(_: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<JsValue> {
@@ -231,65 +218,4 @@ fn cancel_fetch(_: &JsValue, args: &[JsValue], context: &mut Context) -> JsResul
     let id = args.get_or_undefined(0).to_u32(context)?;
     jobs(context)?.cancel_fetch(id);
     Ok(JsValue::undefined())
-}
-
-/// The property of an object, as a function.
-pub(crate) fn method(object: &JsObject, name: &str, context: &mut Context) -> JsResult<JsFunction> {
-    let value = object.get(JsString::from(name), context)?;
-    let function = value.as_object().and_then(JsFunction::from_object);
-    function.ok_or_else(|| JsNativeError::typ().with_message(format!("{name} is not a function")).into())
-}
-
-/// Puts a function in the place of one of the engine's. Returns that.
-pub(crate) fn replace_method(
-    object: &JsObject,
-    key: impl Into<PropertyKey>,
-    name: &str,
-    function: Native,
-    length: usize,
-    context: &mut Context,
-) -> JsResult<JsFunction> {
-    let key = key.into();
-    let replaced = object.get(key.clone(), context)?.as_object().and_then(JsFunction::from_object);
-    let replaced = replaced.ok_or_else(|| fault(format!("the engine has no {name}")))?;
-    let function = build(name, function, length, context);
-    let property = PropertyDescriptor::builder().value(function).writable(true).enumerable(false).configurable(true);
-    object.define_property_or_throw(key, property, context)?;
-    Ok(replaced)
-}
-
-/// The same for a getter.
-pub(crate) fn replace_getter(
-    object: &JsObject,
-    name: &str,
-    function: Native,
-    context: &mut Context,
-) -> JsResult<JsFunction> {
-    let replaced = getter(object, name, context)?;
-    let function = build(&format!("get {name}"), function, 0, context);
-    let property = PropertyDescriptor::builder().get(function).enumerable(false).configurable(true);
-    object.define_property_or_throw(JsString::from(name), property, context)?;
-    Ok(replaced)
-}
-
-/// The function, which collects garbage first if memory is short.
-fn relieving(function: Native) -> NativeFunction {
-    NativeFunction::from_copy_closure(move |this, args, context| {
-        pressure::relieve();
-        function(this, args, context)
-    })
-}
-
-fn build(name: &str, function: Native, length: usize, context: &mut Context) -> JsFunction {
-    FunctionObjectBuilder::new(context.realm(), relieving(function)).name(JsString::from(name)).length(length).build()
-}
-
-/// The getter of an object's own property.
-pub(crate) fn getter(object: &JsObject, name: &str, context: &mut Context) -> JsResult<JsFunction> {
-    let describe =
-        method(&context.intrinsics().constructors().object().constructor(), "getOwnPropertyDescriptor", context)?;
-    let described =
-        describe.call(&JsValue::undefined(), &[object.clone().into(), JsString::from(name).into()], context)?;
-    let described = described.as_object().ok_or_else(|| fault(format!("the engine has no {name}")))?;
-    method(&described, "get", context)
 }

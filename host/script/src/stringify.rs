@@ -12,7 +12,8 @@ use boa_engine::{
     Context, JsArgs as _, JsBigInt, JsError, JsNativeError, JsObject, JsResult, JsString, JsValue, js_string,
 };
 
-use crate::natives::{fault, jobs, method, replace_method};
+use crate::builtins::{fault, method, replace_method};
+use crate::jobs::jobs;
 use crate::strings::Output;
 
 /// How deep arrays and objects may nest.
@@ -22,14 +23,14 @@ const MAX_DEPTH: usize = 1_000;
 const MAX_GAP: usize = 10;
 
 /// The engine's functions that this stands on.
-pub(crate) struct Builtins {
+struct Builtins {
     is_array: JsFunction,
     is_raw: JsFunction,
     keys: JsFunction,
 }
 
 /// Where an engine keeps them.
-pub(crate) type Stringify = OnceCell<Builtins>;
+type Stringify = OnceCell<Builtins>;
 
 /// Puts the function in the place of the engine's.
 pub(crate) fn install(context: &mut Context) -> JsResult<()> {
@@ -43,13 +44,13 @@ pub(crate) fn install(context: &mut Context) -> JsResult<()> {
         is_raw: method(&json, "isRawJSON", context)?,
         keys: method(&object, "keys", context)?,
     };
-    jobs(context)?.stringify.set(builtins).ok();
+    jobs(context)?.part::<Stringify>().set(builtins).ok();
     Ok(())
 }
 
 fn stringify(_: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<JsValue> {
-    let jobs = jobs(context)?;
-    let builtins = jobs.stringify.get().ok_or_else(|| fault("`JSON.stringify` was not replaced"))?;
+    let stringify = jobs(context)?.part::<Stringify>();
+    let builtins = stringify.get().ok_or_else(|| fault("`JSON.stringify` was not replaced"))?;
     let mut writer =
         Writer { builtins, output: Output::new(), replacer: None, keys: None, gap: Vec::new(), around: Vec::new() };
     writer.replace_by(args.get_or_undefined(1), context)?;

@@ -11,13 +11,10 @@ use boa_engine::builtins::function::OrdinaryFunction;
 use boa_engine::job::JobCallback;
 use boa_engine::object::builtins::JsFunction;
 use boa_engine::vm::{CallFrame, SourcePath};
-use boa_engine::{Context, JsObject, JsResult, JsString, JsValue, js_string};
+use boa_engine::{Context, JsObject, JsString, JsValue};
 
-use crate::engine::MODULE;
-use crate::natives::{Native, fault, jobs, method, replace_method};
-
-/// What `natives` offers of this file.
-pub(crate) const FUNCTIONS: [(&str, Native, usize); 1] = [("end", end, 0)];
+/// The module that charms import from, and its name in stacks, where it is left out.
+pub(crate) const OWN_MODULE: &str = "commontools";
 
 /// How many calls are around a function that goes on in a job, itself included.
 const DEPTH: usize = 1;
@@ -36,9 +33,9 @@ pub(crate) struct Tasks {
     half: Cell<Option<u32>>,
     /// Where the function waited that went on in the present job, until it ends or waits again.
     running: RefCell<Option<Place>>,
-    then: OnceCell<Then>,
+    pub(crate) then: OnceCell<Then>,
     /// Whether callbacks are those of a call of `then`.
-    in_then: Cell<bool>,
+    pub(crate) in_then: Cell<bool>,
 }
 
 /// Where a function waits.
@@ -59,14 +56,14 @@ impl Place {
     /// Whether the guest itself waits.
     fn is_own(&self) -> bool {
         // As bytes: comparing paths takes them apart, at each `await`.
-        matches!(&self.path, SourcePath::Path(path) if path.as_os_str() == MODULE)
+        matches!(&self.path, SourcePath::Path(path) if path.as_os_str() == OWN_MODULE)
     }
 }
 
 /// The engine's `Promise.prototype.then`, and what is in its place.
-struct Then {
-    engines: JsFunction,
-    ours: JsFunction,
+pub(crate) struct Then {
+    pub(crate) engines: JsFunction,
+    pub(crate) ours: JsFunction,
 }
 
 impl Tasks {
@@ -74,6 +71,13 @@ impl Tasks {
     pub(crate) fn loaded(&self, module: &str) {
         if module.contains(MARK) {
             self.is_marked.set(true);
+        }
+    }
+
+    /// A function of the program ends.
+    pub(crate) fn ended(&self, context: &Context) {
+        if depth(context) == DEPTH {
+            self.running.take();
         }
     }
 
@@ -131,30 +135,4 @@ impl Tasks {
 /// How many of the charm's calls are around what runs.
 fn depth(context: &Context) -> usize {
     context.stack_trace().size_hint().0
-}
-
-/// Has `then` say that it is called.
-pub(crate) fn install(context: &mut Context) -> JsResult<()> {
-    let prototype = context.intrinsics().constructors().promise().prototype();
-    let engines = replace_method(&prototype, js_string!("then"), "then", then, 2, context)?;
-    let ours = method(&prototype, "then", context)?;
-    jobs(context)?.tasks.then.set(Then { engines, ours }).ok();
-    Ok(())
-}
-
-fn then(this: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<JsValue> {
-    let jobs = jobs(context)?;
-    let tasks = &jobs.tasks;
-    let then = tasks.then.get().ok_or_else(|| fault("`then` was not replaced"))?;
-    let outer = tasks.in_then.replace(true);
-    let promise = then.engines.call(this, args, context);
-    tasks.in_then.set(outer);
-    promise
-}
-
-fn end(_: &JsValue, _: &[JsValue], context: &mut Context) -> JsResult<JsValue> {
-    if depth(context) == DEPTH {
-        jobs(context)?.tasks.running.take();
-    }
-    Ok(JsValue::undefined())
 }

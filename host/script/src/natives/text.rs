@@ -5,7 +5,8 @@ use boa_engine::{Context, JsArgs as _, JsResult, JsString, JsValue};
 use data_encoding::{BASE64, BASE64_NOPAD, Encoding};
 use url::{Url, form_urlencoded, quirks};
 
-use super::{Native, fault, text};
+use super::text;
+use crate::builtins::{Native, fault};
 
 /// What `natives` offers of this file.
 pub(super) const FUNCTIONS: [(&str, Native, usize); 6] = [

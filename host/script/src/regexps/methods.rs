@@ -5,28 +5,31 @@
 use boa_engine::object::builtins::{JsArray, JsFunction};
 use boa_engine::{Context, JsArgs as _, JsResult, JsValue, js_string};
 
-use super::substitution::{Groups, substitute};
-use super::{group, named, pattern::is_wide};
-use crate::natives::jobs;
-use crate::strings::Output;
+use super::known::Regexps;
+use super::pattern::is_wide;
+use super::result::{group, named};
+use crate::jobs::jobs;
+use crate::strings::substitution::{Groups, substitute};
+use crate::strings::{Output, Strings};
 
 /// `RegExp.prototype[Symbol.match]`.
 pub(super) fn match_all_texts(this: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<JsValue> {
     let text = args.get_or_undefined(0).to_string(context)?;
     let jobs = jobs(context)?;
-    let plain = jobs.regexps.plain(this, context)?.filter(|(_, pattern)| pattern.flags.global);
+    let (regexps, strings) = (jobs.part::<Regexps>(), jobs.part::<Strings>());
+    let plain = regexps.plain(this, context)?.filter(|(_, pattern)| pattern.flags.global);
     let Some((regexp, pattern)) = plain else {
-        return jobs.regexps.builtins()?.r#match.call(this, &[text.into()], context);
+        return regexps.builtins()?.r#match.call(this, &[text.into()], context);
     };
     regexp.set(js_string!("lastIndex"), 0, true, context)?;
-    let units = jobs.strings.units(&text);
+    let units = strings.units(&text);
     let (wide, mut from) = (is_wide(&text), 0);
     let mut texts: Vec<JsValue> = Vec::new();
     while from <= text.len()
         && let Some(found) = pattern.find(&units, wide, from)?
     {
         from = if found.range.is_empty() { pattern.next(&units, found.end()) } else { found.end() };
-        texts.push(jobs.strings.piece(&text, found.range.clone()).into());
+        texts.push(strings.piece(&text, found.range.clone()).into());
     }
     Ok(if texts.is_empty() { JsValue::null() } else { JsArray::from_iter(texts, context).into() })
 }
@@ -38,14 +41,15 @@ pub(super) fn replace(this: &JsValue, args: &[JsValue], context: &mut Context) -
     let function = replacement.as_object().and_then(JsFunction::from_object);
     let template = if function.is_some() { js_string!() } else { replacement.to_string(context)? };
     let jobs = jobs(context)?;
-    let plain = jobs.regexps.plain(this, context)?.filter(|(_, pattern)| pattern.flags.global);
+    let (regexps, strings) = (jobs.part::<Regexps>(), jobs.part::<Strings>());
+    let plain = regexps.plain(this, context)?.filter(|(_, pattern)| pattern.flags.global);
     let Some((regexp, pattern)) = plain else {
         let replacement = if function.is_some() { replacement.clone() } else { template.into() };
-        return jobs.regexps.builtins()?.replace.call(this, &[text.into(), replacement], context);
+        return regexps.builtins()?.replace.call(this, &[text.into(), replacement], context);
     };
     // It would be 0 again where no match is left.
     regexp.set(js_string!("lastIndex"), 0, true, context)?;
-    let units = jobs.strings.units(&text);
+    let units = strings.units(&text);
     let (wide, mut from) = (is_wide(&text), 0);
     let mut output = Output::new();
     let mut done = 0;
@@ -54,14 +58,14 @@ pub(super) fn replace(this: &JsValue, args: &[JsValue], context: &mut Context) -
     {
         output.push_part(&text, done..found.start());
         if let Some(function) = &function {
-            let mut given: Vec<_> = found.groups().map(|range| group(&jobs.strings, &text, range)).collect();
+            let mut given: Vec<_> = found.groups().map(|range| group(&strings, &text, range)).collect();
             given.extend([found.start().into(), text.clone().into()]);
-            let groups = named(&found, |range, _| group(&jobs.strings, &text, range), context)?;
+            let groups = named(&found, |range, _| group(&strings, &text, range), context)?;
             given.extend((!groups.is_undefined()).then_some(groups));
             let made = function.call(&JsValue::undefined(), &given, context)?.to_string(context)?;
             output.push(&made);
         } else {
-            substitute(&mut output, &template, &text, &Groups::of(&found));
+            substitute(&mut output, &template, &text, &Groups::of(found.range.clone(), &found.captures, &found.names));
         }
         done = found.end();
         from = if found.range.is_empty() { pattern.next(&units, done) } else { done };
@@ -78,12 +82,13 @@ pub(super) fn split(this: &JsValue, args: &[JsValue], context: &mut Context) -> 
     let text = args.get_or_undefined(0).to_string(context)?;
     let limit = args.get_or_undefined(1);
     let jobs = jobs(context)?;
-    let Some((_, pattern)) = jobs.regexps.plain(this, context)? else {
-        return jobs.regexps.builtins()?.split.call(this, &[text.into(), limit.clone()], context);
+    let (regexps, strings) = (jobs.part::<Regexps>(), jobs.part::<Strings>());
+    let Some((_, pattern)) = regexps.plain(this, context)? else {
+        return regexps.builtins()?.split.call(this, &[text.into(), limit.clone()], context);
     };
     let limit = if limit.is_undefined() { u32::MAX } else { limit.to_u32(context)? };
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    let units = jobs.strings.units(&text);
+    let units = strings.units(&text);
     let (wide, size) = (is_wide(&text), text.len());
     let mut parts: Vec<JsValue> = Vec::new();
     if size == 0 && pattern.find_first(&units, wide, 0)?.is_some() {
@@ -97,12 +102,12 @@ pub(super) fn split(this: &JsValue, args: &[JsValue], context: &mut Context) -> 
             from = pattern.next(&units, found.start());
             continue;
         }
-        parts.push(jobs.strings.piece(&text, done..found.start()).into());
-        parts.extend(found.captures.iter().map(|range| group(&jobs.strings, &text, range.clone())));
+        parts.push(strings.piece(&text, done..found.start()).into());
+        parts.extend(found.captures.iter().map(|range| group(&strings, &text, range.clone())));
         done = found.end();
         from = done;
     }
-    parts.push(jobs.strings.piece(&text, done..size).into());
+    parts.push(strings.piece(&text, done..size).into());
     parts.truncate(limit);
     Ok(JsArray::from_iter(parts, context).into())
 }

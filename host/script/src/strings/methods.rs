@@ -1,17 +1,21 @@
 //! The functions of `String.prototype` that search and cut.
 
+use std::cell::OnceCell;
 use std::ops::Range;
 
 use boa_engine::object::builtins::{JsArray, JsFunction};
 use boa_engine::value::IntegerOrInfinity;
 use boa_engine::{Context, JsArgs as _, JsNativeError, JsResult, JsString, JsValue};
 
-use super::{Output, search};
-use crate::natives::{Native, jobs, replace_method};
-use crate::regexps::substitution::{Groups, substitute};
+use super::known::Strings;
+use super::output::Output;
+use super::search;
+use super::substitution::{Groups, substitute};
+use crate::builtins::{Native, fault, replace_method};
+use crate::jobs::jobs;
 
 /// The engine's functions, for what these leave to them.
-pub(crate) struct Builtins {
+struct Builtins {
     includes: JsFunction,
     split: JsFunction,
     replace_all: JsFunction,
@@ -46,8 +50,15 @@ pub(crate) fn install(context: &mut Context) -> JsResult<()> {
         let function = prototype.get(JsString::from(new), context)?;
         prototype.set(JsString::from(old), function, true, context)?;
     }
-    jobs(context)?.strings.builtins.set(builtins).ok();
+    jobs(context)?.part::<OnceCell<Builtins>>().set(builtins).ok();
     Ok(())
+}
+
+/// One of the engine's functions.
+fn engines(which: fn(&Builtins) -> &JsFunction, context: &Context) -> JsResult<JsFunction> {
+    let builtins = jobs(context)?.part::<OnceCell<Builtins>>();
+    let builtins = builtins.get().ok_or_else(|| fault("the functions of texts were not replaced"))?;
+    Ok(which(builtins).clone())
 }
 
 /// `this` as a text.
@@ -61,7 +72,7 @@ fn receiver(this: &JsValue, name: &str, context: &mut Context) -> JsResult<JsStr
 
 fn piece(text: &JsString, range: Range<usize>, context: &Context) -> JsResult<JsValue> {
     let range = range.start..range.end.max(range.start);
-    Ok(jobs(context)?.strings.piece(text, range).into())
+    Ok(jobs(context)?.part::<Strings>().piece(text, range).into())
 }
 
 /// A place in a text of that length, counted from its end if it is negative.
@@ -157,7 +168,7 @@ fn includes(this: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult
     let needle = args.get_or_undefined(0);
     if needle.is_object() {
         // It may be a regular expression, which is refused.
-        return jobs(context)?.strings.builtins()?.includes.call(this, args, context);
+        return engines(|engines| &engines.includes, context)?.call(this, args, context);
     }
     let text = receiver(this, "includes", context)?;
     let needle = needle.to_string(context)?;
@@ -168,27 +179,27 @@ fn includes(this: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult
 fn split(this: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<JsValue> {
     let [separator, limit] = [0, 1].map(|at| args.get_or_undefined(at));
     if separator.is_object() {
-        return jobs(context)?.strings.builtins()?.split.call(this, args, context);
+        return engines(|engines| &engines.split, context)?.call(this, args, context);
     }
     let text = receiver(this, "split", context)?;
     let limit = if limit.is_undefined() { u32::MAX } else { limit.to_u32(context)? };
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let by = separator.to_string(context)?;
-    let jobs = jobs(context)?;
+    let strings = jobs(context)?.part::<Strings>();
     let mut parts: Vec<JsValue> = Vec::new();
     if limit == 0 {
     } else if separator.is_undefined() {
         parts.push(text.into());
     } else if by.is_empty() {
-        parts.extend((0..text.len().min(limit)).map(|at| JsValue::from(jobs.strings.piece(&text, at..at + 1))));
+        parts.extend((0..text.len().min(limit)).map(|at| JsValue::from(strings.piece(&text, at..at + 1))));
     } else {
         let mut from = 0;
         while let Some(at) = search::first(&text, &by, from).filter(|_| parts.len() < limit) {
-            parts.push(jobs.strings.piece(&text, from..at).into());
+            parts.push(strings.piece(&text, from..at).into());
             from = at + by.len();
         }
         if parts.len() < limit {
-            parts.push(jobs.strings.piece(&text, from..text.len()).into());
+            parts.push(strings.piece(&text, from..text.len()).into());
         }
     }
     Ok(JsArray::from_iter(parts, context).into())
@@ -197,7 +208,7 @@ fn split(this: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<Js
 fn replace_all(this: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<JsValue> {
     let [searched, replacement] = [0, 1].map(|at| args.get_or_undefined(at));
     if searched.is_object() {
-        return jobs(context)?.strings.builtins()?.replace_all.call(this, args, context);
+        return engines(|engines| &engines.replace_all, context)?.call(this, args, context);
     }
     let text = receiver(this, "replaceAll", context)?;
     let searched = searched.to_string(context)?;

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::computed::parts_of;
 use super::constants::Reader;
 use super::declared::{Meaning, meaning};
+use super::marks::{is_mark, secret, with};
 use super::spell::CONSTANT;
 use super::values::{cost, has_secret, is_function, retain_properties};
 use super::{Bindings, Converted, NO_DATA, Types, Unfolding, union_of};
@@ -264,23 +265,7 @@ fn constant(ty: &TSType<'_>, span: Span, unfolding: &Unfolding<'_>) -> Converted
     unfolding.unsupported(span, "`Schema<…>` of what is not `typeof` a constant")
 }
 
-/// Whether a type of that name marks what it wraps as secret.
-pub(super) fn is_mark(name: &str) -> bool {
-    matches!(name, "Secret" | "Confidential" | "CFC" | "Cfc")
-}
-
 /// Whether the schema of a label says that everybody may know.
 fn is_public(label: &Value) -> bool {
     label.get("const").and_then(Value::as_str).is_some_and(|label| PUBLIC.contains(&label))
-}
-
-pub(super) fn secret(schema: Value) -> Value {
-    with(schema, "ifc", json!({"classification": ["secret"]}))
-}
-
-fn with(mut schema: Value, mark: &str, value: Value) -> Value {
-    if let Some(object) = schema.as_object_mut() {
-        object.insert(mark.into(), value);
-    }
-    schema
 }

@@ -9,7 +9,7 @@ use oxc::ast::ast::{
 };
 use oxc::ast_visit::Visit;
 
-use super::builtin::is_mark;
+use super::marks::is_mark;
 use crate::files::is_module;
 
 /// How many files one name may lead through.

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::builtin::secret;
+use super::marks::secret;
 use super::values::{has_secret, is_function, merge_objects};
 
 /// The schema of values that fit both; none if there can be no such value, or it is not known.

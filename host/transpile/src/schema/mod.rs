@@ -12,6 +12,8 @@ mod computed;
 mod constants;
 mod declared;
 mod intersection;
+mod literals;
+mod marks;
 mod named;
 mod spell;
 mod values;
@@ -23,9 +25,9 @@ use oxc::ast::ast::{Program, TSSignature, TSTupleElement, TSType, TSTypeOperator
 use oxc::span::{GetSpan, Span};
 use serde_json::{Map, Value, json};
 
-use builtin::secret;
 use declared::Declared;
 use intersection::intersect;
+use marks::secret;
 pub(super) use spell::{length, spell};
 pub(super) use values::cost;
 use values::{function, has_secret, is_function, key_name, literal_value};

@@ -3,9 +3,9 @@
 use oxc::ast::ast::{TSInterfaceDeclaration, TSTypeName, TSTypeParameterDeclaration, TSTypeParameterInstantiation};
 use serde_json::{Value, json};
 
-use super::builtin::is_mark;
 use super::declared::{Meaning, Named, meaning};
 use super::intersection::intersect;
+use super::marks::is_mark;
 use super::values::{enum_schema, merge_objects};
 use super::{Bindings, Converted, Refusal, Types, Unfolding};
 

@@ -6,6 +6,9 @@
 
 mod against;
 mod budget;
+mod kind;
+mod schemas;
+mod shape;
 mod shapes;
 
 use std::cell::{Cell, RefCell};
@@ -27,9 +30,10 @@ use super::MAX_FINDINGS;
 use super::files::is_module;
 use super::inspect::{Fault, File};
 use super::schema::Use;
-use against::{Contradiction, against, items_of, spell};
+use against::{Contradiction, against, spell};
 use budget::Budget;
-use shapes::Shape;
+use schemas::items_of;
+use shape::Shape;
 
 /// How many different types of a file are looked at.
 const MAX_TYPES: usize = 200;

@@ -4,8 +4,8 @@ use std::ops::Range;
 
 use boa_engine::JsString;
 
-use super::loops::Found;
-use crate::strings::Output;
+use super::output::Output;
+use super::search;
 
 /// Where a match and its groups are in a text.
 pub(crate) struct Groups<'m> {
@@ -21,15 +21,20 @@ impl<'m> Groups<'m> {
         Self { found, captures: &[], names: Vec::new() }
     }
 
-    pub(super) fn of(found: &'m Found) -> Self {
-        let names = found.names.iter().map(|(name, range)| (name.encode_utf16().collect(), range.clone())).collect();
-        Self { found: found.range.clone(), captures: &found.captures, names }
+    /// A match with its groups, and those of them that have names.
+    pub(crate) fn of(
+        found: Range<usize>,
+        captures: &'m [Option<Range<usize>>],
+        names: &[(String, Option<Range<usize>>)],
+    ) -> Self {
+        let names = names.iter().map(|(name, range)| (name.encode_utf16().collect(), range.clone())).collect();
+        Self { found, captures, names }
     }
 }
 
 /// Adds to `output` what takes the place of a match in `text`: the standard's `GetSubstitution`.
 pub(crate) fn substitute(output: &mut Output, template: &JsString, text: &JsString, groups: &Groups<'_>) {
-    let Some(first) = crate::strings::search::first(template, &JsString::from("$"), 0) else {
+    let Some(first) = search::first(template, &JsString::from("$"), 0) else {
         return output.push(template);
     };
     output.push_part(template, 0..first);
