@@ -194,6 +194,7 @@ impl Line {
         Some(granted)
     }
 
+    #[expect(clippy::ref_option, reason = "it is a key of the map")]
     fn leave(&mut self, space: &Option<SpaceDid>, number: u64) {
         let Some(waiting) = self.spaces.get_mut(space) else { return };
         if waiting.remove(&number).is_some() && waiting.is_empty() {

@@ -651,7 +651,7 @@ impl Integration for Component {
     }
 
     fn take_servers(&self) -> Servers {
-        Servers { failed: None, answered: self.servers.lock().unwrap().clone() }
+        Servers { answered: self.servers.lock().unwrap().clone(), ..Servers::default() }
     }
 
     async fn is_valid_charm(&self, charm: Arc<dyn Charm>) -> Result<Fitness, IntegrationError> {
