@@ -404,10 +404,9 @@ fn names_that_nobody_declares_are_refused_where_they_stand() {
         ("localStorage.x", "in cells"),
         ("process.env", "nothing of the machine"),
         ("new WebSocket('x')", "use fetch()"),
-        ("new Intl.DateTimeFormat()", "toISOString()"),
         ("WebAssembly.compile()", "one thread of JavaScript"),
         ("Buffer.from('x')", "use Uint8Array"),
-        ("new FormData()", "texts, URLSearchParams or bytes"),
+        ("new FormData()", "texts, URLSearchParams, bytes or Blobs"),
         ("teleport()", "neither declared in this file nor imported"),
     ] {
         let source =
