@@ -89,6 +89,8 @@ pub struct World {
 
 impl World {
     pub fn new() -> Arc<Self> {
+        // If a thread without a subscriber were the first to reach an event, no thread would be asked about it again.
+        let _ = tracing::subscriber::set_global_default(tracing_subscriber::registry());
         let logs = Logs::default();
         let writer = logs.clone();
         let subscriber =
