@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use bg_abuse::Attempt;
 use bg_test_support::{FakeGoogle, Finished, TestHost, available};
@@ -12,8 +13,8 @@ use crate::gmail::not_on_disk;
 
 const MAIL: &str = "https://www.googleapis.com/auth/gmail.readonly";
 
-/// Runs a program in a new terminal, as a person does: answers its questions, in order, and opens the URL that it prints
-/// for the browser. Prints what the terminal shows, and ends with the program's status.
+/// Runs a program in a new terminal, as a person does: answers its questions, in order, and opens the URL that it
+/// prints for the browser. Prints what the terminal shows, and ends with the program's status.
 const PERSON: &str = r#"
 import os, pty, re, sys, threading, urllib.request
 at = sys.argv.index("--")
@@ -105,7 +106,7 @@ fn setup_leads_from_nothing_to_the_first_mail_and_the_guide_shows_it() {
 
     // The service goes on with that file, after the token has ended, too.
     let charm = charm_in(&shown);
-    google.advance(std::time::Duration::from_secs(2 * 60 * 60));
+    google.advance(Duration::from_hours(2));
     google.deliver("Two hours later", "Ada <ada@example.com>");
     host.command(["run", "--once", "--config", "bg-wasm-host.toml"]).unwrap().success().unwrap();
     let cells: Value = serde_json::from_str(&host.command(["charm", "show", &charm]).unwrap().stdout).unwrap();

@@ -253,9 +253,11 @@ impl Command {
     /// register or update.
     pub(crate) fn makes_data_dir(&self) -> bool {
         match self {
-            Self::Run(_) | Self::Serve(_) => true,
+            Self::Run(_)
+            | Self::Serve(_)
+            | Self::Setup(_)
+            | Self::OAuth(OAuthCommand::Client(ClientCommand::Set(_))) => true,
             Self::Charm(CharmCommand::Deploy(args)) => args.update.is_none(),
-            Self::Setup(_) | Self::OAuth(OAuthCommand::Client(ClientCommand::Set(_))) => true,
             _ => false,
         }
     }

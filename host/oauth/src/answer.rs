@@ -132,12 +132,11 @@ pub(crate) fn redirected(origin: String, code: String, description: Option<Strin
 fn read(answer: &Answer) -> Option<Map<String, Value>> {
     match serde_json::from_slice(&answer.body) {
         Ok(Value::Object(members)) => Some(members),
-        Ok(_) => None,
         Err(_) if answer.is_form => {
             let pairs = url::form_urlencoded::parse(&answer.body);
             Some(pairs.map(|(name, value)| (name.into_owned(), value.into_owned().into())).collect())
         }
-        Err(_) => None,
+        Ok(_) | Err(_) => None,
     }
 }
 
@@ -224,8 +223,9 @@ mod tests {
     #[test]
     fn an_explanation_is_shown_without_the_secrets_that_were_sent() {
         let secrets = [Secret::new("1//refresh/token".to_owned()), Secret::new("1%2F%2Frefresh%2Ftoken".to_owned())];
-        let body = r#"{"error":"invalid_request","error_description":"no 1//refresh/token or 1%2F%2Frefresh%2Ftoken\u001b[2J"}"#;
-        let error = members(&answer(400, body), Asked::Refresh, &secrets).unwrap_err().to_string();
+        let text = "no 1//refresh/token or 1%2F%2Frefresh%2Ftoken\u{1b}[2J";
+        let body = serde_json::json!({"error": "invalid_request", "error_description": text}).to_string();
+        let error = members(&answer(400, &body), Asked::Refresh, &secrets).unwrap_err().to_string();
         assert!(error.contains("(no (secret) or (secret)"), "{error}");
         assert!(!error.contains("refresh/token") && !error.contains('\u{1b}'), "{error}");
     }

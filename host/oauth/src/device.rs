@@ -13,7 +13,7 @@ use crate::{OAuthError, Scopes, Tokens};
 const INTERVAL: Duration = Duration::from_secs(5);
 
 /// How long to wait for a person if the provider does not say.
-const EXPIRES_IN: Duration = Duration::from_secs(15 * 60);
+const EXPIRES_IN: Duration = Duration::from_mins(15);
 
 /// A sign-in that waits for a person elsewhere.
 #[derive(Clone, Debug)]
@@ -56,23 +56,19 @@ impl DeviceSignIn {
             user_code: excerpt(user_code, Lines::Escaped, Most::Chars(40)),
             verification: verification.ok_or_else(|| odd("it has no verification_uri that can be opened"))?,
             verification_complete: text("verification_uri_complete").and_then(url),
-            expires_in: members
-                .get("expires_in")
-                .and_then(seconds)
-                .unwrap_or(EXPIRES_IN)
-                .min(Duration::from_secs(3600)),
+            expires_in: members.get("expires_in").and_then(seconds).unwrap_or(EXPIRES_IN).min(Duration::from_hours(1)),
             interval: members
                 .get("interval")
                 .and_then(seconds)
                 .unwrap_or(INTERVAL)
-                .clamp(Duration::from_secs(1), Duration::from_secs(60)),
+                .clamp(Duration::from_secs(1), Duration::from_mins(1)),
             code,
         })
     }
 
     /// After `slow_down`: five seconds more, for all further questions.
     pub(crate) fn slower(&mut self) -> Duration {
-        self.interval = (self.interval + Duration::from_secs(5)).min(Duration::from_secs(120));
+        self.interval = (self.interval + Duration::from_secs(5)).min(Duration::from_mins(2));
         self.interval
     }
 }

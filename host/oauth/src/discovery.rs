@@ -50,7 +50,7 @@ impl Endpoints {
     }
 
     /// What a discovery document says. Its issuer must be the one that was asked: otherwise anyone whose document is
-    /// read could speak for another (OpenID Connect Discovery 1.0, section 4.3).
+    /// read could speak for another (`OpenID` Connect Discovery 1.0, section 4.3).
     fn read(provider: &Provider, issuer: &str, origin: &str, found: &Map<String, Value>) -> Result<Self, OAuthError> {
         let odd = |problem: String| OAuthError::odd(origin, format!("its discovery document {problem}"));
         if found.get("issuer").and_then(Value::as_str) != Some(issuer) {

@@ -31,7 +31,7 @@ pub enum OAuthError {
         problem: String,
     },
     /// An answer that says "later".
-    #[error("{origin} answers {status}{}; try again later", code.as_ref().map(|code| format!(" ({code})")).unwrap_or_default())]
+    #[error("{origin} answers {status}{}; try again later", said(code.as_ref()))]
     Busy {
         /// Who answered.
         origin: String,
@@ -51,7 +51,10 @@ pub enum OAuthError {
         code: String,
     },
     /// The provider rejects the client or its request.
-    #[error("{origin} answers {code}{}; check the client's ID, secret, redirect URL and scopes at the provider", said(description.as_ref()))]
+    #[error(
+        "{origin} answers {code}{}; check the client's ID, secret, redirect URL and scopes at the provider",
+        said(description.as_ref())
+    )]
     WrongClient {
         /// Who answered.
         origin: String,
@@ -89,7 +92,7 @@ pub enum OAuthError {
     #[error("{0}")]
     Pasted(&'static str),
     /// The provider's address is one that nothing may reach.
-    #[error("{origin} is not asked: {address} is {what}{}", option.as_ref().map(|option| format!("; if that is intended, {option}")).unwrap_or_default())]
+    #[error("{origin} is not asked: {address} is {what}{}", permitted(option.as_ref()))]
     Address {
         /// The origin.
         origin: String,
@@ -163,4 +166,8 @@ impl From<getrandom::Error> for OAuthError {
 
 fn said(description: Option<&String>) -> String {
     description.map(|text| format!(" ({text})")).unwrap_or_default()
+}
+
+fn permitted(option: Option<&String>) -> String {
+    option.map(|option| format!("; if that is intended: {option}")).unwrap_or_default()
 }

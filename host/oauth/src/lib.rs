@@ -1,12 +1,12 @@
 //! Signing in at a provider, and staying signed in: OAuth 2.0 (RFC 6749, 7009, 7636, 8252, 8628, 9207) and as much of
-//! OpenID Connect as tells who signed in.
+//! `OpenID` Connect as tells who signed in.
 //!
-//! Providers are data ([`Providers`]): what the program knows, and what an operator adds. An [`OAuthClient`] is a client
-//! at one of them. Nothing here is stored; that is for the callers.
+//! Providers are data ([`Providers`]): what the program knows, and what an operator adds. An [`OAuthClient`] is a
+//! client at one of them. Nothing here is stored; that is for the callers.
 //!
 //! Every request goes over TLS to an address that the egress rules permit, follows no redirect, and reads at most 64
-//! KiB of answer. A URL without TLS is for a peer on this machine that the operator names. Errors ([`OAuthError`]) have a
-//! [`Class`], and contain no token, code or secret.
+//! KiB of answer. A URL without TLS is for a peer on this machine that the operator names. Errors ([`OAuthError`]) have
+//! a [`Class`], and contain no token, code or secret.
 //!
 //! ```
 //! use bg_oauth::{Callback, Client, Http, HttpOptions, OAuthClient, Providers, Scopes, SignInRequest};

@@ -14,7 +14,7 @@ use crate::callback::Callback;
 use crate::device::{DevicePoll, DeviceSignIn};
 use crate::encode::{Fields, authenticated, basic};
 use crate::person::{Expected, Person, of_id_token};
-use crate::provider::{Revoke, TokenBody, UserSource};
+use crate::provider::{Revoke, UserSource};
 use crate::random::Nonce;
 use crate::sender::{Http, Request};
 use crate::sign_in::{SignIn, SignInRequest};
@@ -177,9 +177,8 @@ impl OAuthClient {
         if answer.status.is_success() && answer.body.iter().all(u8::is_ascii_whitespace) || is_unknown {
             return Ok(true);
         }
-        match members(&answer, Asked::WithToken, &[token.clone()]) {
-            Ok(_) => Ok(true),
-            Err(OAuthError::Ended { .. }) => Ok(true),
+        match members(&answer, Asked::WithToken, std::slice::from_ref(token)) {
+            Ok(_) | Err(OAuthError::Ended { .. }) => Ok(true),
             // Some say "OK" in plain text.
             Err(OAuthError::Odd { .. }) if answer.status.is_success() => Ok(true),
             Err(error) => Err(error),
@@ -210,8 +209,8 @@ impl OAuthClient {
         Ok(tokens)
     }
 
-    /// Adds what only the userinfo endpoint says. It must speak of the same person as the ID token (OpenID Connect Core
-    /// 1.0, section 5.3.2).
+    /// Adds what only the userinfo endpoint says. It must speak of the same person as the ID token (`OpenID` Connect
+    /// Core 1.0, section 5.3.2).
     async fn complete(&self, mut tokens: Tokens) -> Result<Tokens, OAuthError> {
         let has_address = tokens.person.as_ref().is_some_and(|person| person.email.is_some());
         if has_address || self.provider.user_source == UserSource::Token {
@@ -244,12 +243,7 @@ impl OAuthClient {
         if let Some(value) = &authorization {
             request = request.authorized(value)?;
         }
-        let form = if to == &self.endpoints.token || self.provider.revocation.is_some() {
-            self.provider.token_body
-        } else {
-            TokenBody::Form
-        };
-        request.body = Some(fields.encoded(form));
+        request.body = Some(fields.encoded(self.provider.token_body));
         Ok(request)
     }
 

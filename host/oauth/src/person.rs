@@ -63,7 +63,7 @@ pub(crate) struct Expected<'a> {
     pub(crate) now: u64,
 }
 
-/// Who an ID token speaks of. It comes from the token endpoint over TLS, so its signature need not be checked (OpenID
+/// Who an ID token speaks of. It comes from the token endpoint over TLS, so its signature need not be checked (`OpenID`
 /// Connect Core 1.0, section 3.1.3.7, step 6); issuer, audience, end and nonce are.
 pub(crate) fn of_id_token(provider: &Provider, token: &str, expected: &Expected<'_>) -> Result<Person, OAuthError> {
     let odd = |problem: &str| OAuthError::odd(expected.origin, format!("its ID token {problem}"));

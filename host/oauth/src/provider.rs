@@ -109,7 +109,7 @@ pub struct UserPointers {
 }
 
 impl Default for UserPointers {
-    /// The claims of OpenID Connect.
+    /// The claims of `OpenID` Connect.
     fn default() -> Self {
         let pointer = |name: &str| Some(format!("/{name}"));
         Self { id: "/sub".to_owned(), email: pointer("email"), name: pointer("name"), picture: pointer("picture") }

@@ -13,7 +13,7 @@ use crate::{OAuthError, Provider, Scopes};
 const MAX_TOKEN_BYTES: usize = 16 * 1024;
 
 /// Ten years: what is longer says that it never ends.
-const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
+const LONGEST: Duration = Duration::from_hours(10 * 365 * 24);
 
 /// Tokens as a provider hands them out. `Debug` prints none of them.
 #[derive(Clone, Debug)]
@@ -154,7 +154,7 @@ mod tests {
         // GitHub's Apps say "" to everything.
         let app = json!({"access_token": "ghu", "expires_in": "28800", "refresh_token": "", "scope": ""});
         let tokens = read("github", &app).unwrap();
-        assert_eq!(tokens.expires_in, Some(Duration::from_secs(28_800)));
+        assert_eq!(tokens.expires_in, Some(Duration::from_hours(8)));
         assert!(tokens.refresh.is_none() && tokens.granted.unwrap().is_empty());
         // Slack nests the person's token, beside that of the bot; not in a renewal.
         let slack = json!({"ok": true, "access_token": "xoxb", "token_type": "bot", "authed_user":

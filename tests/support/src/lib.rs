@@ -2,7 +2,8 @@
 //!
 //! - [`FakeGoogle`]: a loopback Google with a mailbox that grows, a calendar, bearer tokens and their renewal. It speaks
 //!   the JSON of Google's public API documentation and notes every request.
-//! - [`OidcProvider`]: a certified OpenID provider on loopback, from npm; [`follow_redirects`]: a person who signs in.
+//! - [`OidcProvider`]: a certified `OpenID` provider on loopback, from npm; [`follow_redirects`]: a person who signs
+//!   in.
 //! - [`Browser`]: Debian's Chromium, as a person uses it.
 //! - [`FakeSite`]: a small web site, with documents that change, go elsewhere, fail or never come.
 //! - [`TestHost`]: the real binary, in its own folder and environment.

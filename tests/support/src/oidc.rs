@@ -1,4 +1,4 @@
-//! A certified OpenID provider on loopback.
+//! A certified `OpenID` provider on loopback.
 
 #![allow(clippy::unwrap_used, reason = "a helper of tests may panic as its test does")]
 

@@ -5,11 +5,11 @@ use std::time::Duration;
 use bg_oauth::{Callback, Class, Client, OAuthClient, OAuthError, Providers, Scopes};
 use bg_test_support::{FakeGoogle, follow_redirects};
 
-use crate::{REDIRECT, answered, http, seconds, sign_in};
+use crate::{REDIRECT, answered, http, sign_in};
 
 const MAIL: &str = "https://www.googleapis.com/auth/gmail.readonly";
 const CALENDAR: &str = "https://www.googleapis.com/auth/calendar.readonly";
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+const DAY: Duration = Duration::from_hours(24);
 
 async fn desktop(google: &FakeGoogle, more: &str) -> OAuthClient {
     let providers = Providers::built_in().extended_by(&format!("{}{more}", google.provider())).unwrap();
@@ -27,7 +27,7 @@ async fn mail_is_read_with_the_token_and_after_an_hour_with_the_next_one() {
     let client = desktop(&google, "").await;
     let tokens = sign_in(&client, MAIL, visit).await.unwrap();
     assert_eq!(tokens.person.as_ref().unwrap().label(), google.user());
-    assert_eq!(tokens.expires_in, seconds(3599));
+    assert_eq!(tokens.expires_in, Some(Duration::from_secs(3599)));
     let refresh = tokens.refresh.unwrap();
     let profile = |token: &str| {
         let address = google.base_url().strip_prefix("http://").unwrap().parse().unwrap();
@@ -36,7 +36,7 @@ async fn mail_is_read_with_the_token_and_after_an_hour_with_the_next_one() {
         bg_test_support::request(address, "GET", profile, &[("Authorization", &token)], b"").unwrap().status
     };
     assert_eq!(profile(tokens.access.expose()), 200);
-    google.advance(Duration::from_secs(3600));
+    google.advance(Duration::from_hours(1));
     assert_eq!(profile(tokens.access.expose()), 401);
     let renewed = client.refresh(&refresh).await.unwrap();
     assert_eq!(profile(renewed.access.expose()), 200);

@@ -1,4 +1,5 @@
-//! Whole flows, against a certified OpenID provider and a Google, both on loopback; and what a hostile provider tries.
+//! Whole flows, against a certified `OpenID` provider and a Google, both on loopback; and what a hostile provider
+//! tries.
 #![allow(clippy::unwrap_used, reason = "a test's helper may panic as its test does")]
 
 mod google;
@@ -9,7 +10,6 @@ use std::collections::HashMap;
 use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use bg_egress::Resolver;
@@ -64,8 +64,4 @@ fn answered(client: &OAuthClient, scopes: &str, visit: impl FnOnce(&str) -> Stri
 async fn sign_in(client: &OAuthClient, scopes: &str, visit: impl FnOnce(&str) -> String) -> Result<Tokens, OAuthError> {
     let (sign_in, url) = answered(client, scopes, visit);
     client.finish(&sign_in, &Callback::pasted(&url, &sign_in.redirect)?).await
-}
-
-fn seconds(seconds: u64) -> Option<Duration> {
-    Some(Duration::from_secs(seconds))
 }

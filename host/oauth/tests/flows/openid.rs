@@ -5,7 +5,7 @@ use std::time::Duration;
 use bg_oauth::{Callback, Class, DevicePoll, OAuthClient, Scopes};
 use bg_test_support::{OidcOptions, OidcProvider};
 
-use crate::{REDIRECT, answered, client, http, seconds, sign_in};
+use crate::{REDIRECT, answered, client, http, sign_in};
 
 /// Discovers the provider's endpoints.
 async fn desktop(peer: &OidcProvider) -> OAuthClient {
@@ -31,7 +31,7 @@ async fn a_person_signs_in_and_the_token_is_renewed_each_time_with_another_refre
     let tokens = sign_in(&client, "mail.read", |url| peer.sign_in(url, REDIRECT)).await.unwrap();
     let person = tokens.person.as_ref().unwrap();
     assert_eq!((person.subject.as_str(), person.label()), ("someone", "someone@example.com"));
-    assert_eq!(tokens.expires_in, seconds(600));
+    assert_eq!(tokens.expires_in, Some(Duration::from_mins(10)));
     assert_eq!(tokens.granted.as_ref().unwrap().to_string(), "openid email offline_access mail.read");
     let first = tokens.refresh.unwrap();
     let second = client.refresh(&first).await.unwrap().refresh.unwrap();

@@ -263,17 +263,13 @@ impl Google {
         let token = token.unwrap_or_default();
         let by_refresh =
             self.oauth.grants.iter().find(|grant| grant.refresh == token).map(|grant| grant.account.clone());
-        match by_refresh.or_else(|| self.tokens.account(&token)) {
-            Some(account) => {
-                self.oauth.end_grants(&account, false);
-                self.tokens.end_all_of(&account);
-                body_of(StatusCode::OK, &json!({}))
-            }
-            None => {
-                let answer = json!({ "error": "invalid_token", "error_description": "Token expired or revoked" });
-                body_of(StatusCode::BAD_REQUEST, &answer)
-            }
+        if let Some(account) = by_refresh.or_else(|| self.tokens.account(&token)) {
+            self.oauth.end_grants(&account, false);
+            self.tokens.end_all_of(&account);
+            return body_of(StatusCode::OK, &json!({}));
         }
+        let answer = json!({ "error": "invalid_token", "error_description": "Token expired or revoked" });
+        body_of(StatusCode::BAD_REQUEST, &answer)
     }
 
     fn userinfo(&mut self, headers: &HeaderMap) -> Response {

@@ -1,5 +1,6 @@
 //! The configuration file that `setup` writes.
 
+use std::fmt::Write as _;
 use std::fs::OpenOptions;
 use std::io::{ErrorKind, Write as _};
 use std::path::Path;
@@ -36,9 +37,10 @@ impl Configuration<'_> {
         if let Some(url) = self.elsewhere {
             let origin = Origin::of(url).context("the URL of Gmail's API")?;
             if origin.is_loopback() {
-                text.push_str(&format!("\nallow-private = [{}]\n", quoted(&origin.to_string())));
+                let _ = writeln!(text, "\nallow-private = [{}]", quoted(&origin.to_string()));
             }
-            text.push_str(&format!("\n[set.gmail]\napi-base-url = {}\n", quoted(url.as_str().trim_end_matches('/'))));
+            let url = quoted(url.as_str().trim_end_matches('/'));
+            let _ = writeln!(text, "\n[set.gmail]\napi-base-url = {url}");
         }
         Ok(text)
     }
