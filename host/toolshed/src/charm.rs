@@ -46,7 +46,8 @@ impl<'a> CharmView<'a> {
 
     /// The document of a charm's result.
     pub fn document(charm: &CharmId) -> Result<EntityId, Error> {
-        EntityId::new(&format!("of:{charm}")).map_err(|error| Error::malformed("the name of a charm", error))
+        EntityId::new(&format!("of:{charm}"))
+            .map_err(|error| Error::malformed("the name of a charm", error.to_string()))
     }
 
     /// The names of its streams and values. What starts with `$` is the original's own.

@@ -61,6 +61,14 @@ pub enum Error {
     /// The server sent more than the limit allows.
     #[error("the server sent {0}")]
     TooLarge(String),
+    /// A request of this client is above the limit of a message. It was not sent.
+    #[error("the request has {bytes} bytes, above the limit of {limit}; nothing was sent")]
+    RequestTooLarge {
+        /// How long it is.
+        bytes: usize,
+        /// How long it may be.
+        limit: usize,
+    },
     /// The key of this client may not do this in the space.
     #[error("access is denied: {0}; the owner of the space must grant it")]
     Denied(String),
@@ -130,8 +138,8 @@ impl Error {
         Self::Version { ours: OURS, theirs: theirs.into() }
     }
 
-    pub(crate) fn malformed(what: &'static str, problem: impl ToString) -> Self {
-        Self::Malformed { what, problem: shown(&problem.to_string()) }
+    pub(crate) fn malformed(what: &'static str, problem: impl Into<String>) -> Self {
+        Self::Malformed { what, problem: shown(&problem.into()) }
     }
 
     /// A frame that is none.
@@ -143,7 +151,7 @@ impl Error {
             DecodeError::Format(start) => {
                 Self::version(format!("another protocol: its messages start with \"{start}\", not \"{TAG}\""))
             }
-            other => Self::malformed("a message", other),
+            other => Self::malformed("a message", other.to_string()),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use bg_identity::{Did, Identity, SpaceDid};
+use bg_identity::{Did, Identity, ParseDidError, SpaceDid};
 
 use crate::encode::encode;
 use crate::error::Error;
@@ -75,8 +75,10 @@ pub(crate) fn open(
     names: &Names,
     challenged: &Challenged,
 ) -> Result<String, Error> {
-    let audience: Did =
-        challenged.audience.parse().map_err(|error| Error::malformed("the identity of the server", error))?;
+    let audience: Did = challenged
+        .audience
+        .parse()
+        .map_err(|error: ParseDidError| Error::malformed("the identity of the server", error.to_string()))?;
     let mut session = vec![("sessionId", names.id.as_str().into())];
     if let Some(token) = &names.token {
         session.push(("sessionToken", token.as_str().into()));

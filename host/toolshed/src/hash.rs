@@ -64,7 +64,9 @@ fn feed(hasher: &mut Sha256, value: &Value) {
         Value::Bytes(bytes) => feed_bytes(hasher, 0x25, bytes),
         Value::List(elements) => {
             hasher.update([0x10]);
-            elements.iter().for_each(|element| feed(hasher, element));
+            for element in elements {
+                feed(hasher, element);
+            }
             hasher.update([0]);
         }
         Value::Holes(count) => {
@@ -103,12 +105,16 @@ fn feed_tagged(hasher: &mut Sha256, tagged: &Tagged) {
         }
         Kind::RegExp => {
             hasher.update([0x2b]);
-            ["source", "flags", "flavor"].into_iter().for_each(|name| feed_text(hasher, part(name)));
+            for name in ["source", "flags", "flavor"] {
+                feed_text(hasher, part(name));
+            }
         }
         Kind::KeyPair => {
             hasher.update([0x2c]);
             feed_text(hasher, part("algorithm"));
-            ["publicKey", "privateKey"].into_iter().for_each(|name| feed_bytes(hasher, 0x25, &decoded(part(name))));
+            for name in ["publicKey", "privateKey"] {
+                feed_bytes(hasher, 0x25, &decoded(part(name)));
+            }
         }
         Kind::Instance => {
             hasher.update([0x12]);
@@ -136,7 +142,7 @@ fn feed_bytes(hasher: &mut Sha256, tag: u8, bytes: &[u8]) {
 /// Seven bits a byte, the lowest first; the top bit says that more follow.
 fn feed_length(hasher: &mut Sha256, mut length: usize) {
     loop {
-        let low = (length & 0x7f) as u8;
+        let low = length.to_le_bytes()[0] & 0x7f;
         length >>= 7;
         if length == 0 {
             return hasher.update([low]);

@@ -12,7 +12,7 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::error::CapacityError;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
-use tokio_tungstenite::tungstenite::{Error as SocketError, Message};
+use tokio_tungstenite::tungstenite::{Bytes, Error as SocketError, Message};
 
 use crate::endpoint::Endpoint;
 use crate::error::{Error, shown};
@@ -24,7 +24,7 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
 /// A connection to a server.
 pub(crate) struct Socket {
-    socket: WebSocketStream<Box<dyn Stream>>,
+    stream: WebSocketStream<Box<dyn Stream>>,
     server: String,
     message_bytes: usize,
     write: Duration,
@@ -62,7 +62,7 @@ impl Socket {
             .max_write_buffer_size(limits.message_bytes + (1 << 20))
             .max_message_size(Some(limits.message_bytes))
             .max_frame_size(Some(limits.message_bytes));
-        let (socket, _) =
+        let (stream, _) =
             tokio_tungstenite::client_async_with_config(request, stream, Some(config)).await.map_err(|error| {
                 match error {
                     SocketError::Http(response) => {
@@ -71,27 +71,24 @@ impl Socket {
                     error => failed(&error),
                 }
             })?;
-        Ok(Self { socket, server, message_bytes: limits.message_bytes, write: limits.connect })
+        Ok(Self { stream, server, message_bytes: limits.message_bytes, write: limits.connect })
     }
 
     /// Sends a text. A server that takes nothing is as good as gone.
     pub(crate) async fn send(&mut self, text: String) -> Result<(), Error> {
         if text.len() > self.message_bytes {
-            return Err(Error::TooLarge(format!(
-                "nothing yet: this message of {} bytes is over the limit",
-                text.len()
-            )));
+            return Err(Error::RequestTooLarge { bytes: text.len(), limit: self.message_bytes });
         }
         self.write(Message::text(text)).await
     }
 
     /// Asks for a sign of life.
     pub(crate) async fn ping(&mut self) -> Result<(), Error> {
-        self.write(Message::Ping(Default::default())).await
+        self.write(Message::Ping(Bytes::new())).await
     }
 
     async fn write(&mut self, message: Message) -> Result<(), Error> {
-        match timeout(self.write, self.socket.send(message)).await {
+        match timeout(self.write, self.stream.send(message)).await {
             Ok(done) => done.map_err(|error| self.lost(&error)),
             Err(_) => Err(self.lost(&"it takes no more messages")),
         }
@@ -99,7 +96,7 @@ impl Socket {
 
     /// The next text, or nothing for a sign of life. Cancel safe.
     pub(crate) async fn receive(&mut self) -> Result<Option<String>, Error> {
-        match self.socket.next().await {
+        match self.stream.next().await {
             Some(Ok(Message::Text(text))) => Ok(Some(text.as_str().to_owned())),
             Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => Ok(None),
             Some(Ok(Message::Binary(_))) => {

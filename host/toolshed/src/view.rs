@@ -57,9 +57,13 @@ impl View {
         let kept: BTreeSet<_> =
             sync.upserts.iter().filter_map(|upsert| space_id(&upsert.id, upsert.scope.as_deref())).collect();
         let gone: Vec<_> = self.documents.keys().filter(|id| !kept.contains(id)).cloned().collect();
-        gone.iter().for_each(|id| self.forget(id));
+        for id in &gone {
+            self.forget(id);
+        }
         // A server that lost its data counts from the start again.
-        self.documents.values_mut().for_each(|entry| entry.document.seq = 0);
+        for entry in self.documents.values_mut() {
+            entry.document.seq = 0;
+        }
         self.apply(sync, limits)
     }
 

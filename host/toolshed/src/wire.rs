@@ -129,7 +129,7 @@ pub(crate) fn message(text: &str) -> Result<Message<'_>, Error> {
 
 /// Reads a part of a message.
 pub(crate) fn read<'a, T: Deserialize<'a>>(json: &'a str, what: &'static str) -> Result<T, Error> {
-    serde_json::from_str(json).map_err(|error| Error::malformed(what, error))
+    serde_json::from_str(json).map_err(|error| Error::malformed(what, error.to_string()))
 }
 
 impl From<Refusal> for Error {

@@ -258,7 +258,7 @@ impl Actor {
         };
         match sent {
             // It was not sent at all, and the connection is as good as before.
-            Err(error @ Error::TooLarge(_)) => {
+            Err(error @ Error::RequestTooLarge { .. }) => {
                 self.reply(number, Err(error));
                 Ok(())
             }

@@ -132,6 +132,7 @@ fn text<'a>(value: &'a Value, key: &str) -> &'a str {
 }
 
 async fn connection(stream: TcpStream, world: Arc<Mutex<World>>) {
+    stream.set_nodelay(true).unwrap();
     let Ok(mut socket) = tokio_tungstenite::accept_async(stream).await else { return };
     let (out, mut outgoing) = mpsc::unbounded_channel::<Option<String>>();
     let mut challenge = String::new();
@@ -328,7 +329,9 @@ impl World {
                 if kind == "session.watch.set" {
                     session.watches.clear();
                     // All is sent again; what is gone is known by what was sent before.
-                    session.sent.values_mut().for_each(|seq| *seq = u64::MAX);
+                    for seq in session.sent.values_mut() {
+                        *seq = u64::MAX;
+                    }
                 }
                 for watch in message.get("watches").and_then(Value::as_list).unwrap() {
                     session.watches.insert(text(watch, "id").to_owned(), roots(watch.get("query").unwrap()));
@@ -344,6 +347,7 @@ impl World {
     }
 
     fn transact(&mut self, key: &(String, String), principal: &str, commit: &Value) -> Result<Value, Value> {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "they are counts")]
         let number = |value: Option<&Value>| value.and_then(Value::as_f64).unwrap_or_default() as u64;
         let list = |name| commit.get(name).and_then(Value::as_list).unwrap_or_default();
         let events = self.nature.events;
@@ -540,8 +544,10 @@ fn links_in(value: &Value, found: &mut Vec<(String, bool)>) {
     if let Some(id) = Link::of(value).and_then(|link| link.id) {
         found.push((id.as_str().to_owned(), true));
     }
-    value.as_object().into_iter().flat_map(BTreeMap::values).for_each(|value| links_in(value, found));
-    value.as_list().unwrap_or_default().iter().for_each(|value| links_in(value, found));
+    let entries = value.as_object().into_iter().flat_map(BTreeMap::values);
+    for inner in entries.chain(value.as_list().unwrap_or_default()) {
+        links_in(inner, found);
+    }
 }
 
 fn apply(document: &mut Value, path: &[&str], patch: &Value) {

@@ -64,7 +64,7 @@ async fn a_message_of_our_own_above_the_limit_is_not_sent_and_the_session_goes_o
     config.limits.message_bytes = 10_000;
     let session = Session::open(&config, did(&space())).await.unwrap();
     let large = Commit::new().set(&id("a"), document("x".repeat(20_000)));
-    assert!(matches!(session.commit(large).await, Err(Error::TooLarge(_))));
+    assert!(matches!(session.commit(large).await, Err(Error::RequestTooLarge { limit: 10_000, .. })));
     session.commit(Commit::new().set(&id("a"), document("x"))).await.unwrap();
 }
 

@@ -4,8 +4,11 @@ const [labs, events] = Deno.args;
 const { StandaloneMemoryServer } = await import(`file://${labs}/packages/memory/v2/standalone.ts`);
 const { setServerExecutionConfig } = await import(`file://${labs}/packages/memory/v2.ts`);
 setServerExecutionConfig(events === "true");
+let rest = "";
 for await (const text of Deno.stdin.readable.pipeThrough(new TextDecoderStream())) {
-  for (const line of text.trimEnd().split("\n")) {
+  const lines = (rest + text).split("\n");
+  rest = lines.pop()!;
+  for (const line of lines) {
     const options = line === "access" ? { acl: { mode: "enforce" } } : {};
     console.log(StandaloneMemoryServer.start(options).url.host);
   }

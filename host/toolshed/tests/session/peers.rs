@@ -169,7 +169,9 @@ impl Proxy {
     pub(crate) fn cut(&self, target: Option<SocketAddr>) {
         let mut state = self.state.lock().unwrap();
         state.target = target;
-        state.connections.drain(..).for_each(|connection| connection.abort());
+        for connection in state.connections.drain(..) {
+            connection.abort();
+        }
     }
 
     /// Takes what the server sends, and passes nothing on.
