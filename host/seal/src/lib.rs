@@ -93,6 +93,11 @@ impl KeyFile {
         Ok(self.key.get_or_init(|| key))
     }
 
+    /// The key, if it was read before, without the file.
+    pub fn into_key(self) -> Option<Key> {
+        self.key.into_inner()
+    }
+
     /// Reads the file, and remembers nothing; none if it is not there.
     pub fn load(&self) -> Result<Option<Key>, KeyError> {
         Ok(SecretsKey::load(&self.path)?.map(Key::new))

@@ -2,7 +2,7 @@
 
 use bg_charm_api::{AccessLevel, Actor};
 use bg_poller::{CharmRef, LogLine, Outcome, RuntimeError};
-use bg_store::{Begun, Cause, Excess, Finished, KnownProgram, Look, StoredCharm, StoredProgram, redact};
+use bg_store::{Begun, Cause, Excess, Finished, KnownProgram, Look, StoredCharm, StoredProgram, redact, refusals};
 use rusqlite::Transaction;
 
 use super::cells::secret_texts_in;
@@ -36,8 +36,7 @@ pub(crate) fn begin(
 ) -> Result<Begun, Failure> {
     let stored = access::charm(tx, actor, charm, AccessLevel::Write)?;
     if !stored.has_stream(stream) {
-        let text = format!("{charm} has no stream {stream:?}; its streams: {}", stored.stream_list());
-        return Err(RuntimeError::Unfit(text).into());
+        return Err(refusals::no_stream(&stored, stream).into());
     }
     let program = program(tx, &stored, known)?;
     let cells = Cells::of(tx, sealer, &stored);

@@ -43,8 +43,9 @@ mod watch;
 mod writer;
 
 pub use backup::{BackupError, backup};
-use cells::Cells;
 pub use bg_seal::KeyError;
+use bg_store::Touch;
+use cells::Cells;
 pub use check::{check_database, is_unused};
 use connections::Database;
 pub use error::OpenError;
@@ -53,4 +54,3 @@ pub use poll::SqlitePollStore;
 use seal::Sealer;
 use sound::sound;
 pub use store::{SqliteOptions, SqliteStore};
-use writer::Touch;
