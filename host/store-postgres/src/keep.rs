@@ -260,20 +260,19 @@ fn decide_one(
     let expected = charm.version + i64::from(call.wrote);
     call.followed = call.run.outcome.is_success() && !charm.changed.is_empty() && version == expected;
     if call.quotes() {
-        let mut sealed = match &before.sealed {
-            Ok(sealed) => sealed.clone(),
+        let sealed = match &before.sealed {
+            Ok(sealed) => sealed,
             Err(Failure::Damaged(what)) => return Err(Failure::Damaged(what.clone())),
             Err(failure) => return Err(Failure::NoConnection(failure.to_string())),
         };
-        let secret = call.writes.iter().filter(|(name, _)| charm.secrets.touches_cell(name));
-        sealed.extend(secret.map(|(name, text)| (name.clone(), text.clone())));
-        let secrets = secret_texts_in(name, &charm.secrets, &sealed)?;
+        // Those that it replaced, and those that it wrote: it knew both.
+        let mut secrets = secret_texts_in(name, &charm.secrets, sealed)?;
+        secrets.extend(secret_texts_in(name, &charm.secrets, &call.writes)?);
         let secrets: Vec<Secret> = secrets.into_iter().map(|secret| secret.text).collect();
         if !call.run.outcome.is_success() || !call.run.outcome.servers.is_empty() {
             let outcome = std::mem::replace(&mut call.run.outcome, Outcome::success());
             call.run.outcome = redact::redact(outcome, &secrets);
         }
-        // A handler may have logged a token that it only then wrote to its cells.
         redact::lines(&mut call.log, &secrets);
     }
     if let Some(room) = bounds.room {

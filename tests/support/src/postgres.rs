@@ -130,7 +130,21 @@ impl Postgres {
     /// What psql prints of statements, without headers and alignment; its error otherwise.
     pub fn psql(&self, database: &str, statements: &str) -> Result<String, String> {
         let output = Command::new(self.programs.join("psql"))
-            .args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-U", OWNER, "-d", database, "-c", statements, "-h"])
+            .args([
+                "-X",
+                "-q",
+                "-A",
+                "-t",
+                "-v",
+                "ON_ERROR_STOP=1",
+                "-U",
+                OWNER,
+                "-d",
+                database,
+                "-c",
+                statements,
+                "-h",
+            ])
             .arg(&self.folder)
             .stdin(Stdio::null())
             .output()
@@ -193,9 +207,9 @@ impl Account {
             let output = Command::new("id").args([option, user]).output().ok().filter(|output| output.status.success());
             String::from_utf8(output?.stdout).ok()?.trim().parse().ok()
         };
-        let found = ["postgres", "nobody"].into_iter().find_map(|user| {
-            Some(Self::Other { user: number("-u", user)?, group: number("-g", user)? })
-        });
+        let found = ["postgres", "nobody"]
+            .into_iter()
+            .find_map(|user| Some(Self::Other { user: number("-u", user)?, group: number("-g", user)? }));
         found.ok_or_else(|| "PostgreSQL refuses to run as root, and this system has no other user for it".to_owned())
     }
 

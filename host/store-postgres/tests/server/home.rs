@@ -10,8 +10,8 @@ use bg_identity::{CharmId, Identity, SpaceDid, space_did};
 use bg_poller::{CharmRef, LogLevel, LogLine, Outcome, Run, UnixMillis};
 use bg_store::paths::SecretPaths;
 use bg_store::{
-    Cause, Charms as _, Deployment, Deploys as _, Finished, KnownProgram, NewCharm, Registrations as _, StoredCharm,
-    StoredProgram, Tenancy,
+    Cause, Deployment, Deploys as _, Finished, KnownProgram, NewCharm, Registrations as _, StoredCharm, StoredProgram,
+    Tenancy,
 };
 use bg_store_postgres::{OpenError, PostgresOptions, PostgresStore, Target, create};
 use bg_test_support::Postgres;
@@ -83,7 +83,7 @@ impl Home {
     }
 
     /// A connection of nobody's, to the same database.
-    async fn connection(&self) -> tokio_postgres::Client {
+    pub(crate) async fn connection(&self) -> tokio_postgres::Client {
         let (client, connection) = tokio_postgres::connect(&self.url, tokio_postgres::NoTls).await.unwrap();
         tokio::spawn(connection);
         client

@@ -22,7 +22,7 @@ use serde_json::json;
 use home::{Home, STREAM, begin, charm, deployment, finished, known, line, signer, space};
 
 /// A home, if this machine has PostgreSQL.
-macro_rules! home {
+macro_rules! a_home {
     () => {
         match Home::new(Tenancy { reach: Some(Reach::Loopback), ..Tenancy::default() }).await {
             Some(home) => home,
@@ -30,7 +30,7 @@ macro_rules! home {
         }
     };
 }
-pub(crate) use home;
+pub(crate) use a_home;
 
 /// What a process says to the database while it does something: statements, and waits for answers.
 async fn traffic<T>(store: &PostgresStore, work: impl Future<Output = T>) -> (T, (u64, u64)) {
@@ -42,7 +42,7 @@ async fn traffic<T>(store: &PostgresStore, work: impl Future<Output = T>) -> (T,
 
 #[tokio::test]
 async fn a_poll_takes_one_statement_to_look_one_to_begin_and_two_round_trips_to_be_kept() {
-    let home = home!();
+    let home = a_home!();
     let store = &home.store;
     let one = home.deploy("a").await;
     home.register(&one).await;
@@ -57,7 +57,7 @@ async fn a_poll_takes_one_statement_to_look_one_to_begin_and_two_round_trips_to_
 
 #[tokio::test]
 async fn calls_that_end_together_are_kept_by_the_statements_of_one() {
-    let home = home!();
+    let home = a_home!();
     let store = &home.store;
     let mut taken = BTreeSet::new();
     for size in [1, 40] {
@@ -76,7 +76,7 @@ async fn calls_that_end_together_are_kept_by_the_statements_of_one() {
 
 #[tokio::test]
 async fn a_call_with_something_that_cannot_be_kept_keeps_nothing_from_the_others() {
-    let home = home!();
+    let home = a_home!();
     home.psql("ALTER TABLE runs ADD CHECK (message <> 'bad')");
     let (one, two) = (home.deploy("a").await, home.deploy("b").await);
     let mut bad = finished(&begin(&home.store, &one).await, &[("n", "2")]);
@@ -90,7 +90,7 @@ async fn a_call_with_something_that_cannot_be_kept_keeps_nothing_from_the_others
 
 #[tokio::test]
 async fn two_calls_of_one_charm_that_end_together_are_kept_one_after_the_other() {
-    let home = home!();
+    let home = a_home!();
     let one = home.deploy("a").await;
     let begun = begin(&home.store, &one).await;
     let kept = home.store.keep(vec![finished(&begun, &[("n", "2")]), finished(&begun, &[("n", "3")])]).await;
@@ -131,7 +131,7 @@ async fn many_hosts_that_deploy_at_once_keep_no_more_than_a_space_and_a_maker_ma
 
 #[tokio::test]
 async fn who_follows_the_changes_misses_none_that_many_hosts_make_at_once() {
-    let home = home!();
+    let home = a_home!();
     let stores = [home.store.clone(), home.another().await];
     let mut registering = Vec::new();
     let mut expected = BTreeSet::new();
@@ -162,7 +162,7 @@ async fn who_follows_the_changes_misses_none_that_many_hosts_make_at_once() {
 
 #[tokio::test]
 async fn a_dump_of_the_database_has_no_secret_in_it() {
-    let home = home!();
+    let home = a_home!();
     let mut new = deployment(&space("a"), "a", &[("auth", r#"{"token":"SECRET-1"}"#), ("n", "1")]);
     new.log = vec![line("the token is SECRET-1")];
     let one = home.store.deploy(&Actor::Operator, new).await.unwrap().charm;
@@ -187,7 +187,7 @@ async fn a_dump_of_the_database_has_no_secret_in_it() {
 
 #[tokio::test]
 async fn a_host_with_another_key_is_refused() {
-    let home = home!();
+    let home = a_home!();
     let other = tempfile::tempdir().unwrap();
     let key = other.path().join("secrets.key");
     let error = home.open_with(key.clone()).await.unwrap_err();
@@ -219,7 +219,7 @@ async fn a_database_that_is_none_of_ours_is_left_as_it_is() {
 
 #[tokio::test]
 async fn a_version_that_does_not_know_the_format_refuses_also_while_it_runs() {
-    let home = home!();
+    let home = a_home!();
     let one = home.deploy("a").await;
     // A newer version has added something, which this one does not notice.
     home.psql("UPDATE bg_wasm_host SET expanded = 99");
@@ -237,7 +237,7 @@ async fn a_version_that_does_not_know_the_format_refuses_also_while_it_runs() {
 
 #[tokio::test]
 async fn a_connection_that_is_lost_costs_one_operation_and_nothing_that_was_acknowledged() {
-    let home = home!();
+    let home = a_home!();
     let one = home.deploy("a").await;
     for number in 1..=5 {
         let begun = begin(&home.store, &one).await;
@@ -256,7 +256,7 @@ async fn a_connection_that_is_lost_costs_one_operation_and_nothing_that_was_ackn
 
 #[tokio::test]
 async fn the_server_ends_a_transaction_that_does_nothing_and_a_statement_that_waits_for_ever() {
-    let home = home!();
+    let home = a_home!();
     let settings = home.settings().await;
     for (name, value) in [
         ("idle_in_transaction_session_timeout", "10s"),
@@ -270,7 +270,7 @@ async fn the_server_ends_a_transaction_that_does_nothing_and_a_statement_that_wa
 
 #[tokio::test]
 async fn every_text_of_a_charm_may_have_null_characters() {
-    let home = home!();
+    let home = a_home!();
     let nasty = "a\0b\u{10FFFF}0";
     let mut new = deployment(&space("a"), "a", &[(nasty, "1")]);
     new.new.file_name = nasty.to_owned();
@@ -299,7 +299,7 @@ async fn every_text_of_a_charm_may_have_null_characters() {
 
 #[tokio::test]
 async fn what_is_counted_is_what_is_there_whatever_was_written() {
-    let home = home!();
+    let home = a_home!();
     for name in ["a", "b", "c"] {
         let one = home.deploy(name).await;
         home.register(&one).await;
@@ -325,7 +325,7 @@ async fn what_is_counted_is_what_is_there_whatever_was_written() {
 
 #[tokio::test]
 async fn an_operation_goes_on_when_its_caller_stops_waiting() {
-    let home = home!();
+    let home = a_home!();
     let one = home.deploy("a").await;
     let call = finished(&begin(&home.store, &one).await, &[("n", "2")]);
     // Another holds the space.

@@ -3,27 +3,36 @@
 use std::time::Duration;
 
 use bg_charm_api::{Actor, Cursor, RegistrationFilter, RegistrationQuery};
+use bg_identity::CharmId;
 use bg_poller::Outcome;
 use bg_store::{Charms as _, Reach, Registrations as _, Tenancy};
 
-use crate::home;
-use crate::home::{Home, begin, finished};
+use crate::a_home;
+use crate::home::{Home, begin, finished, space};
 
 /// So many charms that a statement that reads all of a table is noticed.
-const MANY: u64 = 20_000;
+const MANY: usize = 20_000;
 
 /// As many charms with registrations, every hundredth of them for another integration.
-fn fill(home: &Home, charms: u64) {
-    home.psql(&format!(
-        "INSERT INTO spaces (did, created_at) SELECT 'did:key:z6Mk' || n, 0 FROM generate_series(1, {charms} / 10) n; \
-         INSERT INTO charms (space, id, created_at, updated_at, name, file_name, streams, secrets, digest) SELECT \
-         'did:key:z6Mk' || 1 + n % ({charms} / 10), 'fid1:' || n, 0, 0, 'charm ' || n, 'a.tsx', '[\"bgUpdater\"]', '[]', \
-         sha256(n::text::bytea) FROM generate_series(1, {charms}) n; INSERT INTO programs SELECT row, 's', '{{}}', 'm', \
-         '{{}}' FROM charms c WHERE NOT EXISTS (SELECT 1 FROM programs p WHERE p.charm = c.row); INSERT INTO cells SELECT \
+async fn fill(home: &Home, charms: usize) {
+    let spaces: Vec<String> = (0..charms / 10).map(|number| space(&number.to_string()).to_string()).collect();
+    let of: Vec<String> = (0..charms).map(|number| spaces[number % spaces.len()].clone()).collect();
+    let ids: Vec<String> =
+        (0..charms).map(|number| CharmId::for_content(number.to_string().as_bytes()).to_string()).collect();
+    let client = home.connection().await;
+    client
+        .execute("INSERT INTO spaces (did, created_at) SELECT *, 0 FROM unnest($1::text[])", &[&spaces])
+        .await
+        .unwrap();
+    let insert = "INSERT INTO charms (space, id, created_at, updated_at, name, file_name, streams, secrets, digest) SELECT \
+                  *, 0, 0, 'a charm', 'a.tsx', '[\"bgUpdater\"]', '[]', '' FROM unnest($1::text[], $2::text[])";
+    client.execute(insert, &[&of, &ids]).await.unwrap();
+    home.psql(
+        "INSERT INTO programs SELECT row, 's', '{}', 'm', '{}' FROM charms ON CONFLICT DO NOTHING; INSERT INTO cells SELECT \
          row, 'n', FALSE, '1' FROM charms ON CONFLICT DO NOTHING; INSERT INTO registrations (charm, space, id, \
          integration, created_at, updated_at, status) SELECT row, space, id, CASE row % 100 WHEN 0 THEN 'rare' ELSE 'mail' \
-         END, 0, 0, 'Success' FROM charms ON CONFLICT DO NOTHING; ANALYZE"
-    ));
+         END, 0, 0, 'Success' FROM charms ON CONFLICT DO NOTHING; ANALYZE",
+    );
 }
 
 /// Rows that statements read so far, of all tables. What a connection has counted is there within a second.
@@ -52,10 +61,10 @@ async fn rows<T>(home: &Home, work: impl Future<Output = T>) -> (T, u64) {
 
 #[tokio::test]
 async fn a_page_reads_its_own_rows_and_a_poll_those_of_its_charm() {
-    let home = home!();
+    let home = a_home!();
     let polled = home.deploy("polled").await;
     home.register(&polled).await;
-    fill(&home, MANY);
+    fill(&home, MANY).await;
     let store = &home.store;
     let integration =
         |name: &str| RegistrationFilter { integration: Some(name.parse().unwrap()), ..RegistrationFilter::default() };
