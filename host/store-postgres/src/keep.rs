@@ -13,6 +13,7 @@ use tokio_postgres::Row;
 
 use super::cells::{self, UPSERT, Upsert, secret_texts_in};
 use super::charms::updated_at;
+use super::claims::Settled;
 use super::error::Failure;
 use super::logs::{ADD_LINES, ADD_RUNS, DROP_LINES, DROP_RUNS, Lines, Runs, lines_kept};
 use super::registrations::{self, NOTE_RUNS, Noted};
@@ -20,8 +21,24 @@ use super::session::{Asked, Locks, Session};
 use super::tenants::Tenants;
 use super::values::{Columns as _, text, texts};
 
-/// How a call ended: none if the cells of its charm were changed since it began.
-pub(crate) type Kept = Result<Option<Outcome>, RuntimeError>;
+/// How a call ended.
+pub(crate) type Kept = Result<Settled, RuntimeError>;
+
+/// A call that has ended.
+#[derive(Clone, Debug)]
+pub(crate) struct Pending {
+    pub(crate) finished: Finished,
+    /// By which lease it was made, if it was made by one.
+    pub(crate) fence: Option<Fence>,
+}
+
+/// What a call is kept by, and when its charm is due next.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Fence {
+    pub(crate) lease: i64,
+    pub(crate) next_in: i64,
+    pub(crate) failures: u32,
+}
 
 /// What is known of a charm before a call is kept.
 struct Before {
@@ -52,6 +69,12 @@ const WRITTEN: &str = "SELECT of.at, x.name, octet_length(x.document)::bigint FR
 const KEPT_BY: &str = "SELECT creator, sum(bytes)::bigint FROM holdings WHERE creator IN (SELECT creator FROM holdings \
                        WHERE space = ANY ($1)) GROUP BY creator";
 
+/// The leases that are held of these spaces: nobody claims one of them until this transaction has ended.
+const HELD: &str = "SELECT space, lease FROM turns WHERE space = ANY ($1) AND vt > bg_now() ORDER BY space FOR UPDATE";
+
+const PLAN: &str = "UPDATE due SET at = bg_now() + n.next_in, failures = n.failures FROM unnest($1::bigint[], $2::bigint[], \
+                    $3::bigint[]) AS n (charm, next_in, failures) WHERE due.charm = n.charm";
+
 const ADVANCE: &str = concat!(
     "UPDATE charms c SET version = c.version + CASE WHEN n.wrote THEN 1 ELSE 0 END, updated_at = CASE WHEN n.wrote THEN ",
     updated_at!(),
@@ -68,6 +91,7 @@ struct Call {
     log: Vec<LogLine>,
     cause: Cause,
     runs_kept: u32,
+    fence: Option<Fence>,
     /// What comes of it.
     kept: Kept,
     /// Whether its cells are to be written.
@@ -82,7 +106,7 @@ type AfterNoting = bool;
 
 impl Call {
     fn is_kept(&self) -> bool {
-        matches!(self.kept, Ok(Some(_)))
+        matches!(self.kept, Ok(Settled::Kept(Some(_))))
     }
 
     /// Whether what it says may have secrets in it.
@@ -91,10 +115,11 @@ impl Call {
     }
 }
 
-impl From<Finished> for Call {
-    fn from(finished: Finished) -> Self {
+impl From<Pending> for Call {
+    fn from(Pending { finished, fence }: Pending) -> Self {
         let Finished { charm, run, writes, log, cause, runs_kept } = finished;
-        Self { charm, run, writes, log, cause, runs_kept, kept: Ok(None), wrote: false, followed: false, wakes: None }
+        let kept = Ok(Settled::Lost);
+        Self { charm, run, writes, log, cause, runs_kept, fence, kept, wrote: false, followed: false, wakes: None }
     }
 }
 
@@ -104,22 +129,28 @@ pub(crate) async fn keep(
     session: &mut Session,
     key: &Key,
     tenants: &Tenants,
-    finished: Vec<Finished>,
+    pending: Vec<Pending>,
 ) -> Result<(Vec<Kept>, Option<u64>), Failure> {
-    let mut calls: Vec<Call> = finished.into_iter().map(Call::from).collect();
-    let (before, mut held) = read(session, key, &calls).await?;
-    decide(session, tenants, &mut calls, before, &mut held).await?;
+    let mut calls: Vec<Call> = pending.into_iter().map(Call::from).collect();
+    let read = read(session, key, &calls).await?;
+    decide(session, tenants, &mut calls, read).await?;
     let revision = write(session, key, &calls).await?;
     Ok((calls.into_iter().map(|call| call.kept).collect(), revision))
 }
 
-/// Locks the spaces, and reads what there is to know: one round trip. Answers it for each call that has a charm yet,
-/// with the bytes of those cells that it writes; and what makers of spaces keep in all.
-async fn read(
-    session: &mut Session,
-    key: &Key,
-    calls: &[Call],
-) -> Result<(BTreeMap<usize, (Before, BTreeMap<String, u64>)>, BTreeMap<String, u64>), Failure> {
+/// What is known before anything is written.
+#[derive(Default)]
+struct Read {
+    /// By the place of each call that has a charm yet, with the bytes of those cells that it writes.
+    before: BTreeMap<usize, (Before, BTreeMap<String, u64>)>,
+    /// What makers of spaces keep in all.
+    held: BTreeMap<String, u64>,
+    /// The leases of spaces.
+    leases: BTreeMap<String, i64>,
+}
+
+/// Locks the spaces, and reads what there is to know: one round trip.
+async fn read(session: &mut Session, key: &Key, calls: &[Call]) -> Result<Read, Failure> {
     let spaces: BTreeSet<&str> = calls.iter().map(|call| call.charm.summary.charm.space.as_str()).collect();
     let locks = Locks::Spaces { spaces: spaces.iter().map(|space| (*space).to_owned()).collect(), maker: None };
     let spaces = texts(spaces);
@@ -133,17 +164,16 @@ async fn read(
             places.push(place);
         }
     }
-    let read = session
-        .begin_and_read(
-            &locks,
-            &[
-                Asked { sql: BEFORE, params: vec![&rows, &quotes] },
-                Asked { sql: WRITTEN, params: vec![&charms, &names, &places] },
-                Asked { sql: KEPT_BY, params: vec![&spaces] },
-            ],
-        )
-        .await?;
-    let [before, written, held] = read.as_slice() else { return Ok((BTreeMap::new(), BTreeMap::new())) };
+    let mut asked = vec![
+        Asked { sql: BEFORE, params: vec![&rows, &quotes] },
+        Asked { sql: WRITTEN, params: vec![&charms, &names, &places] },
+        Asked { sql: KEPT_BY, params: vec![&spaces] },
+    ];
+    if calls.iter().any(|call| call.fence.is_some()) {
+        asked.push(Asked { sql: HELD, params: vec![&spaces] });
+    }
+    let read = session.begin_and_read(&locks, &asked).await?;
+    let [before, written, held, leases @ ..] = read.as_slice() else { return Ok(Read::default()) };
     let mut all = BTreeMap::new();
     for row in before {
         let place = place_of(row)?;
@@ -157,7 +187,8 @@ async fn read(
         }
     }
     let held = held.iter().map(|row| Ok((row.text(0)?, row.unsigned(1)?))).collect::<Result<_, Failure>>()?;
-    Ok((all, held))
+    let leases = leases.iter().flatten().map(|row| Ok((row.text(0)?, row.column(1)?)));
+    Ok(Read { before: all, held, leases: leases.collect::<Result<_, Failure>>()? })
 }
 
 /// The place of a row's call in the group.
@@ -187,11 +218,14 @@ async fn decide(
     session: &Session,
     tenants: &Tenants,
     calls: &mut [Call],
-    mut before: BTreeMap<usize, (Before, BTreeMap<String, u64>)>,
-    held: &mut BTreeMap<String, u64>,
+    Read { mut before, mut held, leases }: Read,
 ) -> Result<(), Failure> {
     let mut room = None;
     for (place, call) in calls.iter_mut().enumerate() {
+        let lease = leases.get(call.charm.summary.charm.space.as_str());
+        if call.fence.is_some_and(|fence| lease != Some(&fence.lease)) {
+            continue;
+        }
         let Some((before, written)) = before.remove(&place) else {
             // It was deleted while the handler ran. One that was deployed since is another charm.
             call.kept = Err(RuntimeError::NotFound(call.charm.summary.charm.clone()));
@@ -203,8 +237,8 @@ async fn decide(
             room = Some(tenants.room(session).await?);
         }
         let bounds = Bounds { room: room.as_ref().filter(|_| is_bounded), creator: before.creator.as_deref() };
-        match decide_one(tenants, call, &before, &written, &bounds, held) {
-            Ok(kept) => call.kept = Ok(kept),
+        match decide_one(tenants, call, &before, &written, &bounds, &mut held) {
+            Ok(kept) => call.kept = Ok(Settled::Kept(kept)),
             // Of one charm: the others are as they were.
             Err(failure @ Failure::Damaged(_)) => call.kept = Err(failure.into_runtime(session.shown())),
             Err(failure) => return Err(failure),
@@ -323,6 +357,7 @@ async fn write(session: &mut Session, key: &Key, calls: &[Call]) -> Result<Optio
     let (mut upsert, mut lines, mut runs, mut noted) =
         (Upsert::default(), Lines::default(), Runs::default(), Noted::default());
     let (mut logged, mut woken_first, mut woken_last) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut planned, mut next, mut failures) = (Vec::new(), Vec::new(), Vec::new());
     for call in calls.iter().filter(|call| call.is_kept()) {
         let row = call.charm.row;
         if call.wrote || call.followed {
@@ -341,6 +376,11 @@ async fn write(session: &mut Session, key: &Key, calls: &[Call]) -> Result<Optio
             logged.push(row);
         }
         noted.add(row, &call.run, call.cause != Cause::Somebody);
+        if let Some(fence) = call.fence {
+            planned.push(row);
+            next.push(fence.next_in);
+            failures.push(i64::from(fence.failures));
+        }
         match call.wakes {
             Some(false) => woken_first.push(row),
             Some(true) => woken_last.push(row),
@@ -366,6 +406,9 @@ async fn write(session: &mut Session, key: &Key, calls: &[Call]) -> Result<Optio
     if !logged.is_empty() {
         asked.push(Asked { sql: ADD_LINES, params: lines.params() });
         asked.push(Asked { sql: DROP_LINES, params: vec![&logged, &kept_lines] });
+    }
+    if !planned.is_empty() {
+        asked.push(Asked { sql: PLAN, params: vec![&planned, &next, &failures] });
     }
     if woken_last.is_empty() {
         return session.write_and_commit(&asked).await;

@@ -4,13 +4,14 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use bg_poller::RuntimeError;
+use bg_poller::{Outcome, RuntimeError};
 use bg_seal::Key;
 use bg_store::Finished;
 use tokio::sync::{Semaphore, oneshot};
 
+use super::claims::{Ended, Settled};
 use super::error::Failure;
-use super::keep::{self, Kept};
+use super::keep::{self, Fence, Kept, Pending};
 use super::session::Database;
 use super::tenants::Tenants;
 use super::watch::Watch;
@@ -22,7 +23,7 @@ const MOST_BYTES: usize = 16 << 20;
 /// How many commits may be under way. While they are, calls gather for the next.
 const AT_ONCE: usize = 3;
 
-type Waiting = (Finished, oneshot::Sender<Kept>);
+type Waiting = (Pending, oneshot::Sender<Kept>);
 
 /// Where calls wait to be kept.
 pub(crate) struct Keeper {
@@ -40,12 +41,32 @@ impl Keeper {
         Self { database, key, tenants, watch, waiting: Mutex::default(), turns }
     }
 
-    /// Keeps calls, each for itself. They are kept also if the caller stops waiting.
-    pub(crate) async fn keep(self: &Arc<Self>, finished: Vec<Finished>) -> Vec<Kept> {
-        let mut answers = Vec::with_capacity(finished.len());
+    /// Keeps calls, each for itself: none if the cells of its charm were changed since it began.
+    pub(crate) async fn keep(self: &Arc<Self>, finished: Vec<Finished>) -> Vec<Result<Option<Outcome>, RuntimeError>> {
+        let calls = finished.into_iter().map(|finished| Pending { finished, fence: None });
+        let kept = self.pend(calls.collect()).await.into_iter().map(|kept| match kept? {
+            Settled::Kept(outcome) => Ok(outcome),
+            Settled::Lost => Ok(None),
+        });
+        kept.collect()
+    }
+
+    /// Keeps polls that were made by leases.
+    pub(crate) async fn settle(self: &Arc<Self>, ended: Vec<Ended>) -> Vec<Kept> {
+        let calls = ended.into_iter().map(|ended| {
+            let next_in = i64::try_from(ended.next_in.as_millis()).unwrap_or(i64::MAX);
+            let fence = Fence { lease: ended.lease, next_in, failures: ended.failures };
+            Pending { finished: ended.finished, fence: Some(fence) }
+        });
+        self.pend(calls.collect()).await
+    }
+
+    /// They are kept also if the caller stops waiting.
+    async fn pend(self: &Arc<Self>, calls: Vec<Pending>) -> Vec<Kept> {
+        let mut answers = Vec::with_capacity(calls.len());
         {
             let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-            for one in finished {
+            for one in calls {
                 let (answer, answered) = oneshot::channel();
                 waiting.push_back((one, answer));
                 answers.push(answered);
@@ -77,8 +98,8 @@ impl Keeper {
             && bytes < MOST_BYTES
             && let Some(one) = waiting.pop_front()
         {
-            if rows.insert(one.0.charm.row) {
-                bytes += one.0.writes.values().map(String::len).sum::<usize>();
+            if rows.insert(one.0.finished.charm.row) {
+                bytes += one.0.finished.writes.values().map(String::len).sum::<usize>();
                 group.push(one);
             } else {
                 later.push_back(one);
@@ -88,7 +109,7 @@ impl Keeper {
             waiting.push_front(one);
         }
         // In one order, so that two commits that write the same rows do not wait for each other in a circle.
-        group.sort_by_key(|(finished, _)| finished.charm.row);
+        group.sort_by_key(|(call, _)| call.finished.charm.row);
         (!group.is_empty()).then_some(group)
     }
 
@@ -101,7 +122,7 @@ impl Keeper {
         }
     }
 
-    async fn kept(&self, calls: Vec<Finished>) -> Vec<Kept> {
+    async fn kept(&self, calls: Vec<Pending>) -> Vec<Kept> {
         match self.together(calls.clone()).await {
             Ok(kept) => kept,
             // One of them has something that cannot be kept: each by itself.
@@ -109,7 +130,7 @@ impl Keeper {
                 let mut all = Vec::with_capacity(calls.len());
                 for call in calls {
                     let kept = self.together(vec![call]).await.map_err(|failure| self.database.failed(failure));
-                    all.push(kept.and_then(|kept| kept.into_iter().next().unwrap_or(Ok(None))));
+                    all.push(kept.and_then(|kept| kept.into_iter().next().unwrap_or(Ok(Settled::Lost))));
                 }
                 all
             }
@@ -120,7 +141,7 @@ impl Keeper {
         }
     }
 
-    async fn together(&self, calls: Vec<Finished>) -> Result<Vec<Kept>, Failure> {
+    async fn together(&self, calls: Vec<Pending>) -> Result<Vec<Kept>, Failure> {
         let mut session = self.database.session().await?;
         match keep::keep(&mut session, &self.key, &self.tenants, calls).await {
             Ok((kept, revision)) => {

@@ -1,7 +1,7 @@
 //! The store of the local charm runtime in PostgreSQL, which any number of hosts share.
 //!
 //! [`PostgresStore`] implements [`bg_store::Store`]; [`PostgresPollStore`] has the poll loop's own state in the same
-//! database. [`create`] makes the tables of an empty database. `Database` hands out connections; the modules below it
+//! database, and [`Claims`] say which host polls what. [`create`] makes the tables of an empty database. `Database` hands out connections; the modules below it
 //! have the statements of one subject each.
 //!
 //! What is secret is sealed before it gets there: the server never sees the key.
@@ -11,6 +11,7 @@ mod call;
 mod cells;
 mod changes;
 mod charms;
+mod claims;
 mod deploy;
 mod error;
 mod keep;
@@ -30,6 +31,7 @@ mod tls;
 mod values;
 mod watch;
 
+pub use claims::{AHEAD, Claims, DueCharm, Ended, LEASE, Settled, SpaceLease, Turn};
 pub use error::OpenError;
 pub use poll::PostgresPollStore;
 pub use store::{PostgresOptions, PostgresStore, Traffic, create, finish};

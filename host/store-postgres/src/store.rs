@@ -17,6 +17,7 @@ use tokio::sync::watch as channel;
 use tokio::time::Instant;
 
 use super::access::Found;
+use super::claims::Claims;
 use super::error::Failure;
 use super::keeper::Keeper;
 use super::schema::{CHANGES, May, migrate};
@@ -135,6 +136,11 @@ impl PostgresStore {
     /// Poll state and integrations' state, in the same database.
     pub fn poll_store(&self) -> PostgresPollStore {
         PostgresPollStore { database: Arc::clone(&self.database) }
+    }
+
+    /// Claims of what is due, for a host of that name.
+    pub fn claims(&self, host: &str) -> Claims {
+        Claims::new(Arc::clone(&self.database), Arc::clone(&self.keeper), host)
     }
 
     /// How much this process and the database have said to each other.

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "these are tests")]
 
+mod claims;
 mod figures;
 mod home;
 mod plans;

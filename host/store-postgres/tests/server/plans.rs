@@ -14,7 +14,7 @@ use crate::home::{Home, begin, finished, space};
 const MANY: usize = 20_000;
 
 /// As many charms with registrations, every hundredth of them for another integration.
-async fn fill(home: &Home, charms: usize) {
+pub(crate) async fn fill(home: &Home, charms: usize) {
     let spaces: Vec<String> = (0..charms / 10).map(|number| space(&number.to_string()).to_string()).collect();
     let of: Vec<String> = (0..charms).map(|number| spaces[number % spaces.len()].clone()).collect();
     let ids: Vec<String> =
@@ -39,14 +39,14 @@ async fn fill(home: &Home, charms: usize) {
 fn read(home: &Home) -> u64 {
     home.psql(
         "SELECT sum(seq_tup_read + coalesce(idx_tup_fetch, 0)) FROM pg_stat_user_tables WHERE relname IN ('charms', \
-         'registrations', 'poll_states', 'runs', 'cells', 'holdings', 'logs')",
+         'registrations', 'poll_states', 'runs', 'cells', 'holdings', 'logs', 'turns', 'due')",
     )
     .parse()
     .unwrap()
 }
 
 /// How many rows are read by something: once all of it is counted.
-async fn rows<T>(home: &Home, work: impl Future<Output = T>) -> (T, u64) {
+pub(crate) async fn rows<T>(home: &Home, work: impl Future<Output = T>) -> (T, u64) {
     let settled = async || loop {
         let before = read(home);
         tokio::time::sleep(Duration::from_millis(1_200)).await;
