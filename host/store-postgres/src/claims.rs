@@ -5,6 +5,7 @@
 //! database's; a host only subtracts.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -82,7 +83,8 @@ pub enum Settled {
     Lost,
 }
 
-/// The claims of one host.
+/// The claims of one host, which claims again after each [`pause`], renews its leases at a third of [`LEASE`], and starts
+/// no poll in the last second of one, by its own clock since it *sent* the claim.
 pub struct Claims {
     database: Arc<Database>,
     keeper: Arc<Keeper>,
@@ -91,6 +93,17 @@ pub struct Claims {
     /// dead rows before that are not looked at again and again.
     from: i64,
     claims: u32,
+}
+
+/// Between two claims of a host, on average.
+const EVERY: Duration = Duration::from_millis(100);
+
+/// How long a host waits before it claims again: half as long to half as much again, at random. Hosts that claim in step
+/// would have one of them first each time, and most of the work.
+pub fn pause() -> Duration {
+    let random = RandomState::new().build_hasher().finish();
+    let part = u32::try_from(random % 1_001).unwrap_or_default();
+    EVERY / 2 + EVERY * part / 1_000
 }
 
 /// Picks the spaces, before anything is joined: as a join it may be planned over the whole table.

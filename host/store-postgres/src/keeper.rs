@@ -4,9 +4,9 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use bg_poller::{Outcome, RuntimeError};
+use bg_poller::{CharmRef, Outcome, RuntimeError};
 use bg_seal::Key;
-use bg_store::Finished;
+use bg_store::{Finished, Touch, Writes};
 use tokio::sync::{Semaphore, oneshot};
 
 use super::claims::{Ended, Settled};
@@ -31,14 +31,21 @@ pub(crate) struct Keeper {
     pub(crate) key: Arc<Key>,
     pub(crate) tenants: Arc<Tenants>,
     pub(crate) watch: Arc<Watch>,
+    writes: Arc<Writes>,
     waiting: Mutex<VecDeque<Waiting>>,
     turns: Arc<Semaphore>,
 }
 
 impl Keeper {
-    pub(crate) fn new(database: Arc<Database>, key: Arc<Key>, tenants: Arc<Tenants>, watch: Arc<Watch>) -> Self {
+    pub(crate) fn new(
+        database: Arc<Database>,
+        key: Arc<Key>,
+        tenants: Arc<Tenants>,
+        watch: Arc<Watch>,
+        writes: Arc<Writes>,
+    ) -> Self {
         let turns = Arc::new(Semaphore::new(AT_ONCE));
-        Self { database, key, tenants, watch, waiting: Mutex::default(), turns }
+        Self { database, key, tenants, watch, writes, waiting: Mutex::default(), turns }
     }
 
     /// Keeps calls, each for itself: none if the cells of its charm were changed since it began.
@@ -115,7 +122,10 @@ impl Keeper {
 
     async fn keep_group(&self, group: Vec<Waiting>) {
         let (calls, answers): (Vec<_>, Vec<_>) = group.into_iter().unzip();
+        let charms: Vec<CharmRef> = calls.iter().map(|call| call.finished.charm.summary.charm.clone()).collect();
         let kept = self.kept(calls).await;
+        // Also if that failed: it does not always say whether anything was written.
+        charms.into_iter().for_each(|charm| self.writes.note(&Touch::Charm(charm)));
         for (answer, kept) in answers.into_iter().zip(kept) {
             // The caller may have stopped waiting.
             let _ = answer.send(kept);

@@ -31,7 +31,7 @@ mod tls;
 mod values;
 mod watch;
 
-pub use claims::{AHEAD, Claims, DueCharm, Ended, LEASE, Settled, SpaceLease, Turn};
+pub use claims::{AHEAD, Claims, DueCharm, Ended, LEASE, Settled, SpaceLease, Turn, pause};
 pub use error::OpenError;
 pub use poll::PostgresPollStore;
 pub use store::{PostgresOptions, PostgresStore, Traffic, create, finish};

@@ -338,7 +338,7 @@ impl Session {
         let mut all = Vec::with_capacity(asked.len() + 3);
         match locks {
             Locks::Everything => all.push(Asked { sql: &whole, params: vec![] }),
-            Locks::None => {}
+            Locks::None => all.push(Asked { sql: &shared, params: vec![] }),
             Locks::Spaces { .. } => {
                 all.push(Asked { sql: &shared, params: vec![] });
                 all.push(Asked { sql: LOCK_SPACES, params: vec![&spaces] });

@@ -125,9 +125,15 @@ impl PostgresStore {
         prepared.await.map_err(problem)?;
         let tenants = Arc::new(Tenants::new(Rules::new(&tenancy, owner)));
         let watch = Arc::new(Watch::new(&database).await.map_err(unusable)?);
-        let keeper = Keeper::new(Arc::clone(&database), Arc::clone(&key), Arc::clone(&tenants), Arc::clone(&watch));
-        let store =
-            Self { database, key, tenants, watch, keeper: Arc::new(keeper), writes: Arc::new(Writes::default()) };
+        let writes = Arc::new(Writes::default());
+        let keeper = Keeper::new(
+            Arc::clone(&database),
+            Arc::clone(&key),
+            Arc::clone(&tenants),
+            Arc::clone(&watch),
+            Arc::clone(&writes),
+        );
+        let store = Self { database, key, tenants, watch, keeper: Arc::new(keeper), writes };
         let session = store.database.session().await.map_err(unusable)?;
         store.tenants.size(&session).await.map_err(unusable)?;
         Ok(store)
@@ -270,6 +276,16 @@ impl Store for PostgresStore {
     }
 
     fn size(&self) -> u64 {
+        // Asked again in the background: the next caller has that answer.
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            let (database, tenants) = (Arc::clone(&self.database), Arc::clone(&self.tenants));
+            runtime.spawn(async move {
+                if let Ok(session) = database.session().await {
+                    // Without an answer, the one before counts.
+                    let _ = tenants.size(&session).await;
+                }
+            });
+        }
         self.tenants.known_size()
     }
 

@@ -215,12 +215,7 @@ impl Charms for PostgresStore {
     }
 
     async fn keep(&self, finished: Vec<Finished>) -> Vec<Result<Option<Outcome>, RuntimeError>> {
-        let charms: Vec<CharmRef> = finished.iter().map(|one| one.charm.summary.charm.clone()).collect();
-        let kept = self.keeper.keep(finished).await;
-        for charm in charms {
-            self.writes.note(&Touch::Charm(charm));
-        }
-        kept
+        self.keeper.keep(finished).await
     }
 
     async fn logs(

@@ -255,3 +255,12 @@ async fn three_hosts_poll_every_charm_once_and_all_that_they_start_is_kept() {
     assert_eq!(home.psql("SELECT count(*), count(DISTINCT charm) FROM runs"), "60|60");
     nothing_is_forgotten(&home);
 }
+
+#[test]
+fn hosts_do_not_claim_in_step() {
+    let pauses: BTreeSet<Duration> = (0..200).map(|_| bg_store_postgres::pause()).collect();
+    let range = Duration::from_millis(50)..=Duration::from_millis(150);
+    assert!(pauses.iter().all(|pause| range.contains(pause)), "{pauses:?}");
+    let (first, last) = (*pauses.first().unwrap(), *pauses.last().unwrap());
+    assert!(pauses.len() > 100 && last - first > Duration::from_millis(80), "{pauses:?}");
+}
