@@ -14,6 +14,7 @@
 //! - [`SmallDisk`]: a disk that can be filled, emptied and made read-only; [`FailingWrites`]: one that fails while files
 //!   on it are open; [`SteppedClock`]: a wall clock that can be set. Not every machine has them: [`available`];
 //!   [`skipped`] counts what a machine lacks.
+//! - [`Postgres`]: Debian's PostgreSQL, in a folder of its own.
 //! - [`machine`], [`processor_time`] and [`memory`]: what benchmarks say of the machine and of a process.
 //!
 //! All of it is blocking and runs on its own threads, so that it works the same in a test with or without an async
@@ -29,6 +30,7 @@ mod http;
 mod measured;
 mod needs;
 mod oidc;
+mod postgres;
 mod preload;
 mod random;
 mod raw;
@@ -48,6 +50,7 @@ pub use http::{HttpReply, exchange, request};
 pub use measured::{machine, memory, processor_time};
 pub use needs::available;
 pub use oidc::{OidcOptions, OidcProvider};
+pub use postgres::{Durability, Postgres};
 pub use random::Random;
 pub use raw::{RawAnswer, RawRequest, RawServer};
 pub use site::{FakeSite, SiteRequest};
