@@ -36,7 +36,12 @@ pub(crate) fn object(context: &mut Context) -> JsObject {
         ("cancelFetch", cancel_fetch, 1),
     ];
     let mut object = ObjectInitializer::new(context);
-    let further = text::FUNCTIONS.into_iter().chain(digest::FUNCTIONS).chain(awaits::FUNCTIONS).chain(libraries::FUNCTIONS).chain(zones::FUNCTIONS);
+    let further = text::FUNCTIONS
+        .into_iter()
+        .chain(digest::FUNCTIONS)
+        .chain(awaits::FUNCTIONS)
+        .chain(libraries::FUNCTIONS)
+        .chain(zones::FUNCTIONS);
     for (name, function, length) in FUNCTIONS.into_iter().chain(further) {
         object.function(relieving(function), JsString::from(name), length);
     }

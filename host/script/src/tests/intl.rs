@@ -17,7 +17,8 @@ fn cases() -> Vec<(&'static str, Value)> {
         let (expression, value) = line.rsplit_once(" => ").expect("an expression and its value");
         // A list is written as a text of JSON.
         let value: Value = serde_json::from_str(value).expect("JSON");
-        let list = value.as_str().filter(|text| text.starts_with(['[', '{'])).and_then(|text| serde_json::from_str(text).ok());
+        let list =
+            value.as_str().filter(|text| text.starts_with(['[', '{'])).and_then(|text| serde_json::from_str(text).ok());
         (expression, list.unwrap_or(value))
     };
     CASES.lines().map(case).collect()
@@ -79,7 +80,10 @@ fn nothing_of_it_is_evaluated_for_a_charm_that_does_not_use_it() {
 #[test]
 fn what_a_charm_replaces_is_its_own() {
     expect_each(&[
-        ("(() => { const real = Intl; globalThis.Intl = 5; const seen = Intl; globalThis.Intl = real; return seen; })()", json!(5)),
+        (
+            "(() => { const real = Intl; globalThis.Intl = 5; const seen = Intl; globalThis.Intl = real; return seen; })()",
+            json!(5),
+        ),
         ("Object.keys(Intl)", json!([])),
         (
             "(() => { class Mine extends Intl.NumberFormat { format2(n) { return `<${this.format(n)}>`; } } return new Mine('en').format2(1234); })()",

@@ -127,9 +127,15 @@ fn time_zones_are_those_of_the_iana_database() {
         ("date.toLocaleDateString('en-CA', { timeZone: 'Asia/Tokyo' })", json!("2023-11-15")),
         ("date.toLocaleTimeString([], { timeZone: 'asia/kolkata', timeStyle: 'long' })", json!("3:33:20 AM GMT+5:30")),
         ("new Intl.DateTimeFormat('en', { timeZone: 'us/pacific' }).resolvedOptions().timeZone", json!("US/Pacific")),
-        ("[new Date(-8.64e15), new Date(8.64e15)].map((d) => d.toLocaleString('en', { timeZone: 'Europe/Berlin' }))", json!(["4/20/271822, 12:53:28 AM", "9/13/275760, 2:00:00 AM"])),
+        (
+            "[new Date(-8.64e15), new Date(8.64e15)].map((d) => d.toLocaleString('en', { timeZone: 'Europe/Berlin' }))",
+            json!(["4/20/271822, 12:53:28 AM", "9/13/275760, 2:00:00 AM"]),
+        ),
         ("date.toLocaleTimeString('en', { timeZone: '-09:30' })", json!("12:33:20 PM")),
-        ("Intl.supportedValuesOf('timeZone').filter((name) => /Berlin|Pacific.Apia/.test(name))", json!(["Europe/Berlin", "Pacific/Apia"])),
+        (
+            "Intl.supportedValuesOf('timeZone').filter((name) => /Berlin|Pacific.Apia/.test(name))",
+            json!(["Europe/Berlin", "Pacific/Apia"]),
+        ),
     ]);
 }
 
