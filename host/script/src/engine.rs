@@ -71,6 +71,7 @@ const RUNTIME: &str = concat!(
     include_str!("js/wishes.js"),
     include_str!("js/tests.js"),
     include_str!("js/texts.js"),
+    include_str!("js/cfc.js"),
     include_str!("js/patterns.js"),
     "}})"
 );

@@ -14,6 +14,9 @@ use crate::jobs::jobs;
 pub(crate) const FUNCTIONS: [(&str, Native, usize); 3] =
     [("zoneName", zone_name, 1), ("zoneOffset", zone_offset, 2), ("zones", zones, 0)];
 
+/// Milliseconds in 400 years, after which dates have the same weekdays again.
+const TURN: i64 = 146_097 * 86_400_000;
+
 /// The zone that was asked for last, by the name that was given: most charms know one.
 #[derive(Default)]
 struct Last(RefCell<Option<(String, TimeZone)>>);
@@ -46,11 +49,12 @@ fn zone_name(_: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<J
 fn zone_offset(_: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<JsValue> {
     let name = name(args)?;
     let zone = zone(&name, context)?.ok_or_else(|| fault(format!("there is no time zone {name:?}")))?;
-    let time = args.get_or_undefined(1).to_number(context)?;
     #[expect(clippy::cast_possible_truncation, reason = "times are whole milliseconds within 2^53")]
-    let moment = Timestamp::from_millisecond(time as i64);
-    // The rules of today go on for ever, and before the first one there was none.
-    let moment = moment.unwrap_or(if time < 0.0 { Timestamp::MIN } else { Timestamp::MAX });
+    let time = args.get_or_undefined(1).to_number(context)? as i64;
+    // The rules of today go on for ever, and the calendar repeats itself. Before the first rule there was none.
+    let last = Timestamp::MAX.as_millisecond();
+    let turns = ((time - last).max(0) + TURN - 1) / TURN;
+    let moment = Timestamp::from_millisecond(time - turns * TURN).unwrap_or(Timestamp::MIN);
     Ok(zone.to_offset(moment).seconds().into())
 }
 

@@ -569,6 +569,11 @@ fn rest() -> Vec<Row> {
             "/// <cts-enable />\nimport { pattern } from 'commontools';\nexport default pattern(() => ({ out: 1 }));",
             "1",
         ),
+        handler(
+            "`commonfabric/cfc`: atoms, patterns and rules, as data",
+            "out.set([cfcAtom.caveat(CFC_CONCEPT_KIND.PromptInfluence, cfcAtom.resource('A')), exchangeRules([exchangeRule({ appliesTo: THIS_POLICY, pre: { integrity: [cfcPattern.hasRole(v('r'), THIS_POLICY.subject, 'reader')] }, post: { dropClause: true } })])[0].pre.integrity[0].space]);",
+            r#"[{"type": "https://commonfabric.org/cfc/atom/Caveat", "kind": "https://commonfabric.org/cfc/concepts/prompt-influence", "source": {"type": "https://commonfabric.org/cfc/atom/Resource", "class": "A", "subject": "did:web:commonfabric.org#runtime"}}, {"thisPolicyField": "subject"}]"#,
+        ),
         whole(
             "`commonfabric`, the newer name of the module",
             "import { pattern, Writable } from 'commonfabric';\nexport default pattern(() => ({ out: Writable.of(1) }));",

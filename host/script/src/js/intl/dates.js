@@ -168,8 +168,10 @@ class AnyDateTimeFormat {
     const time = given === undefined ? Date.now() : Number(given);
     if (!Number.isFinite(time) || Math.abs(time) > 8.64e15) throw new RangeError("Invalid time value");
     const offset = offsetOf(this.#zone, time);
-    const date = new Date(Math.trunc(time) + offset * 1000);
-    const days = this.#dateParts(date);
+    // At either end of time, a zone is beyond it: 400 years nearer, all but the year is the same.
+    const turns = Math.abs(time) > 8.63e15 ? Math.sign(time) : 0;
+    const date = new Date(Math.trunc(time) - turns * 146_097 * 86_400_000 + offset * 1000);
+    const days = this.#dateParts(date, date.getUTCFullYear() + turns * 400);
     const hours = this.#timeParts(date, offset);
     if (days.length === 0 || hours.length === 0) return [...days, ...hours];
     return [...days, part("literal", this.#between(hours)), ...hours];
@@ -181,9 +183,9 @@ class AnyDateTimeFormat {
     const isWeekday = weekday !== undefined && [year, month, day, era].every((one) => one === undefined);
     return isWeekday && hours[0].type === "hour" && this.#locale !== "en-GB" ? " " : ", ";
   }
-  #dateParts(date) {
+  #dateParts(date, y) {
     const { weekday, era, year, month, day, dateStyle } = this.#shown;
-    const [y, m, d] = [date.getUTCFullYear(), date.getUTCMonth(), date.getUTCDate()];
+    const [m, d] = [date.getUTCMonth(), date.getUTCDate()];
     const locale = this.#locale;
     const figures = NUMERIC.includes(month);
     // Two digits each, where a locale writes dates of figures so, unless others are asked for.
