@@ -58,6 +58,7 @@ fn zone_offset(_: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult
     Ok(zone.to_offset(moment).seconds().into())
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "a native is so")]
 fn zones(_: &JsValue, _: &[JsValue], context: &mut Context) -> JsResult<JsValue> {
     let database = TimeZoneDatabase::bundled();
     let mut names: Vec<String> = database.available().map(|name| name.as_str().to_owned()).collect();
