@@ -123,7 +123,7 @@ impl Drop for Turn {
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
-        self.turns.state().line(self.purpose).leave(&self.space, self.number);
+        self.turns.state().line(self.purpose).leave(self);
     }
 }
 
@@ -194,12 +194,11 @@ impl Line {
         Some(granted)
     }
 
-    #[expect(clippy::ref_option, reason = "it is a key of the map")]
-    fn leave(&mut self, space: &Option<SpaceDid>, number: u64) {
-        let Some(waiting) = self.spaces.get_mut(space) else { return };
-        if waiting.remove(&number).is_some() && waiting.is_empty() {
-            self.spaces.remove(space);
-            self.ring.retain(|other| other != space);
+    fn leave(&mut self, place: &Place<'_>) {
+        let Some(waiting) = self.spaces.get_mut(&place.space) else { return };
+        if waiting.remove(&place.number).is_some() && waiting.is_empty() {
+            self.spaces.remove(&place.space);
+            self.ring.retain(|other| *other != place.space);
         }
     }
 }

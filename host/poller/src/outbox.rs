@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::guard::guarded;
-use crate::{CharmRef, CharmRuntime, PollState, PollStore, Run, RuntimeError, StoreError};
+use crate::{Cause, CharmRef, CharmRuntime, PollState, PollStore, Run, RuntimeError, StoreError};
 
 /// How long the first of a group waits for more. Up to this much is lost with the process; a poll whose note is lost is
 /// found by the `last_run` of its registration.
@@ -136,7 +136,11 @@ impl Outbox {
             match &stored {
                 Ok(()) if store_fails => info!(target: "poller", "The poll state can be written again"),
                 Err(error) if !store_fails => {
-                    warn!(target: "poller", "{error}; polling goes on, and what is not written is kept in memory and tried again");
+                    let cause = Cause::StorageFails;
+                    warn!(
+                        target: "poller", blame = cause.blame().as_str(), cause = cause.as_str(), fix = cause.advice(),
+                        "{error}; polling goes on, and what is not written is kept in memory and tried again"
+                    );
                 }
                 _ => {}
             }
@@ -153,7 +157,12 @@ impl Outbox {
                 if last_tries == 0 {
                     let left = self.lock();
                     let (states, runs) = (left.states.len(), left.runs.len());
-                    error!(target: "poller", states, runs, "The outcomes of the last polls could not be written");
+                    let cause = if states > 0 { Cause::StorageFails } else { Cause::RuntimeAway };
+                    error!(
+                        target: "poller", states, runs,
+                        blame = cause.blame().as_str(), cause = cause.as_str(), fix = cause.advice(),
+                        "The outcomes of the last polls could not be written"
+                    );
                     return;
                 }
                 sleep(Duration::from_millis(200)).await;
@@ -224,7 +233,12 @@ impl Outbox {
                 (runs, std::mem::take(&mut waiting.lost_runs))
             };
             if lost > 0 {
-                warn!(target: "poller", lost, "Polls are missing from the run history: the charm runtime could not take them");
+                let cause = Cause::RuntimeAway;
+                warn!(
+                    target: "poller", lost,
+                    blame = cause.blame().as_str(), cause = cause.as_str(), fix = cause.advice(),
+                    "Polls are missing from the run history: the charm runtime could not take them"
+                );
             }
             if runs.is_empty() {
                 return true;
@@ -240,7 +254,12 @@ impl Outbox {
                 }
                 Err(error) => {
                     if !std::mem::replace(refused, true) {
-                        warn!(target: "poller", "Failed polls are missing from the run history: {error}");
+                        let cause = error.cause();
+                        warn!(
+                            target: "poller",
+                            blame = cause.blame().as_str(), cause = cause.as_str(), fix = cause.advice(),
+                            "Failed polls are missing from the run history: {error}"
+                        );
                     }
                 }
             }

@@ -292,6 +292,7 @@ async fn a_store_that_fails_is_told_once_and_written_later() {
     seconds(300).await;
     assert_eq!(world.starts(&one).len(), 5);
     assert_eq!(world.logs.count("the disk is full"), 1);
+    assert_eq!(world.logs.count("cause=\"storage-fails\" fix=\"see what"), 1, "{}", world.logs.text());
     assert!(store.get(&one).is_none());
     store.fails.store(false, Ordering::Relaxed);
     seconds(35).await;

@@ -13,7 +13,7 @@ use std::process::ExitCode;
 use crate::args::{Common, DoctorArgs, RunArgs, ServeArgs};
 use crate::config::ReadFile;
 use crate::{connect, health, output, services};
-use row::{Row, State};
+use row::{Row, State, said_once};
 
 /// Checks the keys, the configuration, the folders, the database, the charm runtime and its clock, access to the system
 /// space, the engine that runs charms, the components, who polls, and what keeps charms from being polled. Status 1 if
@@ -78,5 +78,5 @@ async fn rows(common: &Common, args: DoctorArgs) -> Vec<Row> {
     rows.extend(port::listen(common, &serve, &services));
     rows.extend(strangers::rows(common, &serve, &services).await);
     rows.push(machine::confinement());
-    rows
+    said_once(rows)
 }

@@ -55,6 +55,20 @@ impl Row {
     }
 }
 
+/// Says once what is wrong with several checks: the others refer to the first of them.
+pub(super) fn said_once(mut rows: Vec<Row>) -> Vec<Row> {
+    for later in (1..rows.len()).rev() {
+        let (before, rest) = rows.split_at_mut(later);
+        let row = &mut rest[0];
+        if row.state == State::Wrong
+            && let Some(first) = before.iter().find(|first| first.state == State::Wrong && first.found == row.found)
+        {
+            (row.found, row.fix) = (format!("not checked: see {}", first.check), None);
+        }
+    }
+    rows
+}
+
 /// For people.
 impl std::fmt::Display for Row {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -65,5 +79,35 @@ impl std::fmt::Display for Row {
         };
         write!(f, "{state}  {}: {}", self.check, self.found)?;
         self.fix.as_ref().map_or(Ok(()), |fix| write!(f, "; to fix it: {fix}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_wrong_with_several_checks_is_said_once() {
+        let missing = || "the directory is not there";
+        let rows = said_once(vec![
+            Row::ok("key", "fine"),
+            Row::wrong("directory", missing()).fixed_by("make it"),
+            Row::ok("cache", missing()),
+            Row::wrong("database", missing()).fixed_by("make it"),
+            Row::wrong("room", "none"),
+            Row::wrong("registrations", missing()),
+        ]);
+        let shown: Vec<String> = rows.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            shown,
+            [
+                "ok     key: fine",
+                "wrong  directory: the directory is not there; to fix it: make it",
+                "ok     cache: the directory is not there",
+                "wrong  database: not checked: see directory",
+                "wrong  room: none",
+                "wrong  registrations: not checked: see directory",
+            ]
+        );
     }
 }
