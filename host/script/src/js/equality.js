@@ -10,6 +10,18 @@ function noteComparisons() {
   compares = true;
 }
 
+// Whether the charm is one of the newer module, in which what is read of a cell and written elsewhere stays the same
+// thing. In others it is a copy.
+let keepsThings = false;
+
+function noteNewer() {
+  keepsThings = true;
+}
+
+// How many items become documents of their own in a call; further ones are copied.
+const MOST_ITEMS = 100;
+let itemsMade = 0;
+
 // What values are copies of, as `{ document, node }`.
 const origins = new WeakMap();
 // Nodes that were written again, as a part of what replaced them, and what they are now.
@@ -99,7 +111,8 @@ function ownDocumentOf({ document, node }) {
   if (!running || document.derived !== undefined) return undefined;
   if (treeOf(document) === node) return document.name?.startsWith(HANDLERS) ? document : undefined;
   const path = pathOf(document.tree, node);
-  if (path === undefined || typeof path.at(-1) !== "number" || !splits(document)) return undefined;
+  if (path === undefined || typeof path.at(-1) !== "number" || !splits(document) || itemsMade === MOST_ITEMS) return undefined;
+  itemsMade++;
   const own = makeDocument(undefined, undefined, HANDLERS + crypto.randomUUID());
   own.kept = own.loaded = own.dirty = true;
   own.tree = node;

@@ -411,7 +411,7 @@ const stackOf = (thrown) => {
 return {
   exports: {
     __asyncGeneratorDelegate: asyncGeneratorDelegate, __asyncIterator: asyncIterator, __awaitAsyncGenerator: awaitAsyncGenerator,
-    __cf_data: data, __end: host.end, __follow: followed, __items: host.items, __none: none, __put: assign, __wrapAsyncGenerator: wrapAsyncGenerator, __page: (make) => new Page(make), __value: computed,
+    __cf_data: data, __end: host.end, __follow: followed, __items: host.items, __newer: true, __none: none, __put: assign, __wrapAsyncGenerator: wrapAsyncGenerator, __page: (make) => new Page(make), __value: computed,
     CHIP_UI, Cell, FS, ID, NAME, SELF, TESTS, TILE_UI, UI, Writable: Cell, action, assert, cell, cellFromUrl, compileAndRun, computed, derive, equals, fetchBinary, fetchData, fetchJson, fetchJsonUnchecked: fetchJson, fetchText, fetchProgram,
     generateObject: asksModel("generateObject"), generateText: asksModel("generateText"), getPatternEnvironment: getRecipeEnvironment, getRecipeEnvironment, h,
     handler, ifElse, lift, llm: asksModel("llm"), llmDialog, navigateTo, pattern, patternTool, recipe: pattern, schema, str, toCompactDebugString,
@@ -426,6 +426,7 @@ return {
   store,
   page,
   noteComparisons,
+  noteNewer,
   describe,
   stackOf,
   requestOf,
