@@ -76,20 +76,29 @@ function equals(a, b) {
 }
 
 // What was written of `value` is `node`: the things in it that were within what was replaced are there now.
-function succeed(document, value, node, seen = new Set()) {
+function succeed(document, value, node, seen = new Set(), there = undefined) {
   if (!compares || !isObject(value) || !isObject(node) || isCell(value) || linkOf(node) !== undefined || seen.has(value)) return;
   seen.add(value);
   const origin = origins.get(value);
+  // All nodes are looked for at once: to look for each would take a walk through the document.
+  there ??= nodesOf(document.tree);
   if (origin?.document === document) {
     const was = newest(origin.node);
-    if (was !== node && pathOf(document.tree, was) === undefined) {
+    if (was !== node && !there.has(was)) {
       successors.set(was, node);
       origins.set(value, { document, node });
     }
   }
   for (const [key, part] of Object.entries(value)) {
-    succeed(document, part, at(node, Array.isArray(node) ? Number(key) : storedKey(key)), seen);
+    succeed(document, part, at(node, Array.isArray(node) ? Number(key) : storedKey(key)), seen, there);
   }
+}
+
+function nodesOf(tree, found = new Set()) {
+  if (!isObject(tree)) return found;
+  found.add(tree);
+  for (const part of Object.values(tree)) nodesOf(part, found);
+  return found;
 }
 
 // Where a node is in a tree, if it is there.
