@@ -199,6 +199,7 @@ impl Engine {
         let pattern = self.evaluate(program)?;
         self.call("setup", &[pattern, JsString::from(inputs).into()])?;
         self.run()?;
+        self.loaded()?;
         self.settle(true)?;
         let shape = self.call("finish", &[])?;
         shape.to_string(&mut self.context).map(|text| text.to_std_string_lossy())
@@ -209,21 +210,35 @@ impl Engine {
         if !whole {
             return Ok(Loaded::Program(pattern));
         }
-        self.call("make", &[pattern])?;
+        self.make(pattern)?;
         Ok(Loaded::Charm)
     }
 
     fn try_handle(&mut self, loaded: Loaded, stream: &str, event: &str) -> JsResult<()> {
         if let Loaded::Program(pattern) = loaded {
-            self.call("make", &[pattern])?;
+            self.make(pattern)?;
         }
         let done = self.call("handle", &[JsString::from(stream).into(), JsString::from(event).into()])?;
+        self.loaded()?;
         self.finish(done, "the handler waits for a promise that nothing is left to settle")?;
         self.settle(false)?;
         self.call("store", &[]).map(drop)
     }
 
     fn try_page(&mut self, program: Program<'_>) -> JsResult<Option<String>> {
+    /// Runs the charm's pattern, which makes its cells and streams.
+    fn make(&mut self, pattern: JsValue) -> JsResult<()> {
+        self.call("make", &[pattern])?;
+        self.jobs.run_ready(&mut self.context)
+    }
+
+    /// What runs from here on is the call itself.
+    fn loaded(&mut self) -> JsResult<()> {
+        self.jobs.run_ready(&mut self.context)?;
+        self.jobs.timers.set_loading(false);
+        Ok(())
+    }
+
         let pattern = self.evaluate(program)?;
         let page = self.call("page", &[pattern])?;
         self.run()?;
@@ -255,6 +270,7 @@ impl Engine {
     /// Evaluates the module, and returns its default export.
     fn evaluate(&mut self, program: Program<'_>) -> JsResult<JsValue> {
         for (file, module) in program.files {
+        self.jobs.timers.set_loading(true);
             let module = self.parse(file, module)?;
             self.loader.insert(file, module);
         }

@@ -27,6 +27,7 @@ mod source_map;
 mod stringify;
 mod strings;
 mod tasks;
+mod timers;
 mod types;
 mod waits;
 

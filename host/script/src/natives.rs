@@ -6,7 +6,8 @@ use boa_engine::{Context, JsArgs as _, JsNativeError, JsResult, JsString, JsSymb
 
 use crate::builtins::{Native, fault, relieving};
 use crate::host::{Level, Request};
-use crate::jobs::{MILLISECOND, Settle, buffer, jobs};
+use crate::jobs::{Settle, buffer, jobs};
+use crate::timers::MILLISECOND;
 use crate::types::{Type, short};
 use crate::{awaits, json};
 
@@ -153,7 +154,7 @@ fn set_timer(_: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<J
 
 fn clear_timer(_: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<JsValue> {
     let id = args.get_or_undefined(0).to_u32(context)?;
-    jobs(context)?.clear_timer(id);
+    jobs(context)?.timers.clear(id);
     Ok(JsValue::undefined())
 }
 
