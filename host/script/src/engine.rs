@@ -66,6 +66,7 @@ const RUNTIME: &str = concat!(
     include_str!("js/web/locale.js"),
     include_str!("js/web/dates.js"),
     "}\n",
+    include_str!("js/turndown.js"),
     include_str!("js/people.js"),
     include_str!("js/wishes.js"),
     include_str!("js/tests.js"),
@@ -198,8 +199,8 @@ impl Engine {
         self.call("enter", &[true.into()])?;
         let pattern = self.evaluate(program)?;
         self.call("setup", &[pattern, JsString::from(inputs).into()])?;
-        self.run()?;
         self.loaded()?;
+        self.run()?;
         self.settle(true)?;
         let shape = self.call("finish", &[])?;
         shape.to_string(&mut self.context).map(|text| text.to_std_string_lossy())
@@ -218,14 +219,13 @@ impl Engine {
         if let Loaded::Program(pattern) = loaded {
             self.make(pattern)?;
         }
-        let done = self.call("handle", &[JsString::from(stream).into(), JsString::from(event).into()])?;
         self.loaded()?;
+        let done = self.call("handle", &[JsString::from(stream).into(), JsString::from(event).into()])?;
         self.finish(done, "the handler waits for a promise that nothing is left to settle")?;
         self.settle(false)?;
         self.call("store", &[]).map(drop)
     }
 
-    fn try_page(&mut self, program: Program<'_>) -> JsResult<Option<String>> {
     /// Runs the charm's pattern, which makes its cells and streams.
     fn make(&mut self, pattern: JsValue) -> JsResult<()> {
         self.call("make", &[pattern])?;
@@ -239,6 +239,7 @@ impl Engine {
         Ok(())
     }
 
+    fn try_page(&mut self, program: Program<'_>) -> JsResult<Option<String>> {
         let pattern = self.evaluate(program)?;
         let page = self.call("page", &[pattern])?;
         self.run()?;
@@ -269,8 +270,8 @@ impl Engine {
 
     /// Evaluates the module, and returns its default export.
     fn evaluate(&mut self, program: Program<'_>) -> JsResult<JsValue> {
-        for (file, module) in program.files {
         self.jobs.timers.set_loading(true);
+        for (file, module) in program.files {
             let module = self.parse(file, module)?;
             self.loader.insert(file, module);
         }
@@ -337,11 +338,18 @@ fn start(loader: &MapModuleLoader, context: &mut Context) -> JsResult<JsObject> 
     let host = natives::object(context);
     let runtime = object(make.call(&JsValue::undefined(), &[host.into()], context)?)?;
     let exports = object(runtime.get(js_string!("exports"), context)?)?;
-    let names: Vec<JsString> = exports
-        .own_property_keys(context)?
-        .into_iter()
-        .filter_map(|key| if let PropertyKey::String(name) = key { Some(name) } else { None })
-        .collect();
+    offer(OWN_MODULE, exports, loader, context)?;
+    let packages = object(runtime.get(js_string!("packages"), context)?)?;
+    for name in names(&packages, context)? {
+        let exports = object(packages.get(name.clone(), context)?)?;
+        offer(&name.to_std_string_lossy(), exports, loader, context)?;
+    }
+    Ok(runtime)
+}
+
+/// Offers what an object has as a module.
+fn offer(module: &str, exports: JsObject, loader: &MapModuleLoader, context: &mut Context) -> JsResult<()> {
+    let names = names(&exports, context)?;
     let fill = SyntheticModuleInitializer::from_copy_closure_with_captures(
         |module, (exports, names): &(JsObject, Vec<JsString>), context| {
             for name in names {
@@ -352,8 +360,13 @@ fn start(loader: &MapModuleLoader, context: &mut Context) -> JsResult<JsObject> 
         },
         (exports, names.clone()),
     );
-    loader.insert(OWN_MODULE, Module::synthetic(&names, fill, Some(OWN_MODULE.into()), None, context));
-    Ok(runtime)
+    loader.insert(module, Module::synthetic(&names, fill, Some(module.into()), None, context));
+    Ok(())
+}
+
+fn names(object: &JsObject, context: &mut Context) -> JsResult<Vec<JsString>> {
+    let keys = object.own_property_keys(context)?.into_iter();
+    Ok(keys.filter_map(|key| if let PropertyKey::String(name) = key { Some(name) } else { None }).collect())
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ pub mod host;
 
 mod awaits;
 mod builtins;
+mod html;
 mod jobs;
 mod json;
 mod naming;
@@ -28,6 +29,7 @@ mod stringify;
 mod strings;
 mod tasks;
 mod timers;
+mod turndown;
 mod types;
 mod waits;
 

@@ -11,6 +11,7 @@ use crate::timers::MILLISECOND;
 use crate::types::{Type, short};
 use crate::{awaits, json};
 
+mod html;
 mod text;
 
 /// The object that the files in `js/` know as `host`.
@@ -36,7 +37,9 @@ pub(crate) fn object(context: &mut Context) -> JsObject {
         ("cancelFetch", cancel_fetch, 1),
     ];
     let mut object = ObjectInitializer::new(context);
-    for (name, function, length) in FUNCTIONS.into_iter().chain(text::FUNCTIONS).chain(awaits::FUNCTIONS) {
+    for (name, function, length) in
+        FUNCTIONS.into_iter().chain(text::FUNCTIONS).chain(html::FUNCTIONS).chain(awaits::FUNCTIONS)
+    {
         object.function(relieving(function), JsString::from(name), length);
     }
     object.build()

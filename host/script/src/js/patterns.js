@@ -404,6 +404,7 @@ return {
     handler, ifElse, lift, llm: asksModel("llm"), llmDialog, navigateTo, pattern, patternTool, recipe: pattern, schema, str, toCompactDebugString,
     toIndentedDebugString, toSchema, unless, valueEqual, when, wish,
   },
+  packages,
   enter,
   setup,
   finish,
