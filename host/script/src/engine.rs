@@ -70,6 +70,7 @@ const RUNTIME: &str = concat!(
     include_str!("js/web/locale.js"),
     include_str!("js/web/dates.js"),
     "}\n",
+    include_str!("js/turndown.js"),
     include_str!("js/people.js"),
     include_str!("js/wishes.js"),
     include_str!("js/tests.js"),
@@ -203,6 +204,7 @@ impl Engine {
         self.call("enter", &[true.into()])?;
         let pattern = self.evaluate(program)?;
         self.call("setup", &[pattern, JsString::from(inputs).into()])?;
+        self.loaded()?;
         self.run()?;
         self.settle(true)?;
         let shape = self.call("finish", &[])?;
@@ -214,18 +216,32 @@ impl Engine {
         if !whole {
             return Ok(Loaded::Program(pattern));
         }
-        self.call("make", &[pattern])?;
+        self.make(pattern)?;
         Ok(Loaded::Charm)
     }
 
     fn try_handle(&mut self, loaded: Loaded, stream: &str, event: &str) -> JsResult<()> {
         if let Loaded::Program(pattern) = loaded {
-            self.call("make", &[pattern])?;
+            self.make(pattern)?;
         }
+        self.loaded()?;
         let done = self.call("handle", &[JsString::from(stream).into(), JsString::from(event).into()])?;
         self.finish(done, "the handler waits for a promise that nothing is left to settle")?;
         self.settle(false)?;
         self.call("store", &[]).map(drop)
+    }
+
+    /// Runs the charm's pattern, which makes its cells and streams.
+    fn make(&mut self, pattern: JsValue) -> JsResult<()> {
+        self.call("make", &[pattern])?;
+        self.jobs.run_ready(&mut self.context)
+    }
+
+    /// What runs from here on is the call itself.
+    fn loaded(&mut self) -> JsResult<()> {
+        self.jobs.run_ready(&mut self.context)?;
+        self.jobs.timers.set_loading(false);
+        Ok(())
     }
 
     fn try_page(&mut self, program: Program<'_>) -> JsResult<Option<String>> {
@@ -259,6 +275,7 @@ impl Engine {
 
     /// Evaluates the module, and returns its default export.
     fn evaluate(&mut self, program: Program<'_>) -> JsResult<JsValue> {
+        self.jobs.timers.set_loading(true);
         for (file, module) in program.files {
             let module = self.parse(file, module)?;
             self.loader.insert(file, module);
@@ -330,11 +347,18 @@ fn start(loader: &MapModuleLoader, context: &mut Context) -> JsResult<JsObject> 
     let host = natives::object(context);
     let runtime = object(make.call(&JsValue::undefined(), &[host.into()], context)?)?;
     let exports = object(runtime.get(js_string!("exports"), context)?)?;
-    let names: Vec<JsString> = exports
-        .own_property_keys(context)?
-        .into_iter()
-        .filter_map(|key| if let PropertyKey::String(name) = key { Some(name) } else { None })
-        .collect();
+    offer(OWN_MODULE, exports, loader, context)?;
+    let packages = object(runtime.get(js_string!("packages"), context)?)?;
+    for name in names(&packages, context)? {
+        let exports = object(packages.get(name.clone(), context)?)?;
+        offer(&name.to_std_string_lossy(), exports, loader, context)?;
+    }
+    Ok(runtime)
+}
+
+/// Offers what an object has as a module.
+fn offer(module: &str, exports: JsObject, loader: &MapModuleLoader, context: &mut Context) -> JsResult<()> {
+    let names = names(&exports, context)?;
     let fill = SyntheticModuleInitializer::from_copy_closure_with_captures(
         |module, (exports, names): &(JsObject, Vec<JsString>), context| {
             for name in names {
@@ -345,8 +369,13 @@ fn start(loader: &MapModuleLoader, context: &mut Context) -> JsResult<JsObject> 
         },
         (exports, names.clone()),
     );
-    loader.insert(OWN_MODULE, Module::synthetic(&names, fill, Some(OWN_MODULE.into()), None, context));
-    Ok(runtime)
+    loader.insert(module, Module::synthetic(&names, fill, Some(module.into()), None, context));
+    Ok(())
+}
+
+fn names(object: &JsObject, context: &mut Context) -> JsResult<Vec<JsString>> {
+    let keys = object.own_property_keys(context)?.into_iter();
+    Ok(keys.filter_map(|key| if let PropertyKey::String(name) = key { Some(name) } else { None }).collect())
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! What is still to be run: promise jobs, timers, and requests whose responses are awaited.
 
-use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::cell::RefCell;
+use std::collections::{HashMap, VecDeque};
 use std::pin::Pin;
 use std::rc::{Rc, Weak};
 use std::task::{Poll, Waker};
@@ -19,14 +19,12 @@ use crate::host::{Host, Request, RequestId, Response};
 use crate::parts::Parts;
 use crate::pressure;
 use crate::tasks::Tasks;
+use crate::timers::{Origin, Timer, Timers};
 use crate::types::Type;
 use crate::waits::{may_wait, nests_too_deeply};
 
 /// The largest `ArrayBuffer`: half of a charm's memory, since the copy that JavaScript makes next has to fit as well.
 const MAX_BUFFER: u64 = 64 * 1024 * 1024;
-
-/// Nanoseconds in a millisecond.
-pub(crate) const MILLISECOND: f64 = 1_000_000.0;
 
 /// The jobs of the engine that runs.
 pub(crate) fn jobs(context: &Context) -> JsResult<Rc<Jobs>> {
@@ -47,20 +45,19 @@ pub(crate) struct Settle {
     pub(crate) failed: JsFunction,
 }
 
-struct Timer {
-    function: JsFunction,
-    /// Whether the call may end without it.
-    weak: bool,
+/// A request that is under way.
+struct Pending {
+    settle: Settle,
+    /// What led to it.
+    origin: Origin,
 }
 
 /// The jobs of one engine, and its host, which the natives find here.
 pub(crate) struct Jobs {
     pub(crate) host: Rc<dyn Host>,
     ready: RefCell<VecDeque<Next>>,
-    /// By due time and number.
-    timers: RefCell<BTreeMap<(u64, u32), Timer>>,
-    last_timer: Cell<u32>,
-    requests: RefCell<HashMap<RequestId, Settle>>,
+    pub(crate) timers: Timers,
+    requests: RefCell<HashMap<RequestId, Pending>>,
     pub(crate) tasks: Tasks,
     /// Where a function waited that the engine has dropped, as a frame of a stack.
     pub(crate) dropped: RefCell<Option<String>>,
@@ -75,8 +72,7 @@ impl Jobs {
         Rc::new(Self {
             host,
             ready: RefCell::default(),
-            timers: RefCell::default(),
-            last_timer: Cell::new(0),
+            timers: Timers::default(),
             requests: RefCell::default(),
             tasks: Tasks::default(),
             dropped: RefCell::default(),
@@ -93,28 +89,15 @@ impl Jobs {
     /// Calls `function` when `milliseconds` have passed; if it is `weak`, only if something else keeps the call going
     /// until then. Returns the timer's number.
     pub(crate) fn set_timer(&self, function: JsFunction, milliseconds: f64, weak: bool) -> u32 {
-        let id = self.last_timer.get().wrapping_add(1);
-        self.last_timer.set(id);
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "negative is 0, and too late is never"
-        )]
-        let due = self.host.now().saturating_add((milliseconds * MILLISECOND) as u64);
-        self.timers.borrow_mut().insert((due, id), Timer { function, weak });
-        id
-    }
-
-    /// Forgets a timer, if it is still to come.
-    pub(crate) fn clear_timer(&self, id: u32) {
-        self.timers.borrow_mut().retain(|(_, timer), _| *timer != id);
+        self.timers.set(function, milliseconds, weak, || self.host.now())
     }
 
     /// Sends a request. Returns its number, unless it failed at once.
     pub(crate) fn fetch(&self, request: Request, settle: Settle, context: &mut Context) -> JsResult<Option<RequestId>> {
         match self.host.send(request) {
             Ok(id) => {
-                self.requests.borrow_mut().insert(id, settle);
+                let origin = self.timers.origin.get();
+                self.requests.borrow_mut().insert(id, Pending { settle, origin });
                 Ok(Some(id))
             }
             Err(message) => {
@@ -131,41 +114,58 @@ impl Jobs {
         }
     }
 
-    /// Runs until nothing is left to run. Weak timers count only as long as somebody is `waiting`. An error is one that
+    /// Runs until nothing is left to run. Weak timers, and what is of the background, count only as long as somebody is
+    /// `waiting`. An error is one that
     /// no promise took: a throw in a timer, or a limit of the engine's.
     pub(crate) fn run(&self, waiting: impl Fn() -> bool, context: &mut Context) -> JsResult<()> {
         loop {
-            pressure::relieve();
-            while let Some(job) = self.next_ready() {
-                pressure::relieve();
-                match job {
-                    Next::Promise(job) => job.call(context)?,
-                    Next::Generic(job) => job.call(context)?,
-                    Next::Async(job) => finish(job, context)?,
-                };
-                self.check()?;
-            }
+            self.run_ready(context)?;
             context.clear_kept_objects();
-            if !self.alive() && !waiting() {
-                return Ok(());
+            self.timers.turn();
+            let is_waiting = waiting();
+            if is_waiting || !self.timers.is_loading() {
+                self.timers.arm(|| self.host.now());
             }
-            let first = self.timers.borrow().first_key_value().map(|(key, _)| *key);
-            if let Some((due, id)) = first
-                && due <= self.host.now()
-            {
-                let timer = self.timers.borrow_mut().remove(&(due, id));
-                if let Some(timer) = timer {
-                    timer.function.call(&JsValue::undefined(), &[], context)?;
+            if !self.alive() && !is_waiting {
+                let Some(timer) = self.timers.take_at_once() else { return Ok(()) };
+                self.fire(&timer, context)?;
+                continue;
+            }
+            let first = self.timers.first_due();
+            if first.is_some_and(|due| due <= self.host.now()) {
+                if let Some(timer) = self.timers.take_first() {
+                    self.fire(&timer, context)?;
                 }
                 continue;
             }
             if first.is_none() && self.requests.borrow().is_empty() {
                 return Ok(());
             }
-            if let Some((id, outcome)) = self.host.wait(first.map(|(due, _)| due)) {
+            if let Some((id, outcome)) = self.host.wait(first) {
                 self.settle(id, outcome, context)?;
             }
         }
+    }
+
+    /// Runs promise jobs until none is left.
+    pub(crate) fn run_ready(&self, context: &mut Context) -> JsResult<()> {
+        pressure::relieve();
+        while let Some(job) = self.next_ready() {
+            pressure::relieve();
+            match job {
+                Next::Promise(job) => job.call(context)?,
+                Next::Generic(job) => job.call(context)?,
+                Next::Async(job) => finish(job, context)?,
+            };
+            self.check()?;
+        }
+        Ok(())
+    }
+
+    /// Calls a timer's function, which may lead to more until the next event.
+    fn fire(&self, timer: &Timer, context: &mut Context) -> JsResult<()> {
+        self.timers.origin.set(timer.origin);
+        timer.function.call(&JsValue::undefined(), &[], context).map(drop)
     }
 
     /// Fails if the engine dropped a function in the last job.
@@ -177,7 +177,8 @@ impl Jobs {
 
     /// Whether something is under way that the call has to wait for.
     fn alive(&self) -> bool {
-        !self.requests.borrow().is_empty() || self.timers.borrow().values().any(|timer| !timer.weak)
+        self.requests.borrow().values().any(|request| request.origin != Origin::Background)
+            || self.timers.hold_the_call()
     }
 
     fn next_ready(&self) -> Option<Next> {
@@ -185,8 +186,9 @@ impl Jobs {
     }
 
     fn settle(&self, id: RequestId, outcome: Result<Response, String>, context: &mut Context) -> JsResult<()> {
-        let settle = self.requests.borrow_mut().remove(&id);
-        let Some(settle) = settle else { return Ok(()) };
+        let pending = self.requests.borrow_mut().remove(&id);
+        let Some(Pending { settle, origin }) = pending else { return Ok(()) };
+        self.timers.origin.set(origin);
         match outcome {
             Ok(response) => {
                 let value = response_value(&response, context)?;

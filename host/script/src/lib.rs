@@ -15,6 +15,7 @@ pub mod host;
 
 mod awaits;
 mod builtins;
+mod html;
 mod jobs;
 mod json;
 mod libraries;
@@ -28,6 +29,8 @@ mod source_map;
 mod stringify;
 mod strings;
 mod tasks;
+mod timers;
+mod turndown;
 mod types;
 mod waits;
 mod zones;

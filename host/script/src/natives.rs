@@ -6,11 +6,13 @@ use boa_engine::{Context, JsArgs as _, JsNativeError, JsResult, JsString, JsSymb
 
 use crate::builtins::{Native, fault, relieving};
 use crate::host::{Level, Request};
-use crate::jobs::{MILLISECOND, Settle, buffer, jobs};
+use crate::jobs::{Settle, buffer, jobs};
+use crate::timers::MILLISECOND;
 use crate::types::{Type, short};
 use crate::{awaits, json, libraries, zones};
 
 mod digest;
+mod html;
 mod text;
 
 /// The object that the files in `js/` know as `host`.
@@ -39,6 +41,7 @@ pub(crate) fn object(context: &mut Context) -> JsObject {
     let further = text::FUNCTIONS
         .into_iter()
         .chain(digest::FUNCTIONS)
+        .chain(html::FUNCTIONS)
         .chain(awaits::FUNCTIONS)
         .chain(libraries::FUNCTIONS)
         .chain(zones::FUNCTIONS);
@@ -160,7 +163,7 @@ fn set_timer(_: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<J
 
 fn clear_timer(_: &JsValue, args: &[JsValue], context: &mut Context) -> JsResult<JsValue> {
     let id = args.get_or_undefined(0).to_u32(context)?;
-    jobs(context)?.clear_timer(id);
+    jobs(context)?.timers.clear(id);
     Ok(JsValue::undefined())
 }
 

@@ -6,7 +6,7 @@ use oxc::ast::ast::{Declaration, ImportDeclarationSpecifier, Program, Statement}
 use oxc::span::{GetSpan, Span};
 
 use super::Finding;
-use super::files::is_module;
+use super::files::{is_module, package};
 use super::places::Place;
 
 /// The names of one file that cross its borders, when its types are gone and its sources are files' names.
@@ -110,6 +110,9 @@ pub(super) fn missing(files: &HashMap<&str, Exports>) -> Vec<Finding> {
 }
 
 fn has<'f>(files: &'f HashMap<&str, Exports>, file: &'f str, name: &str, seen: &mut HashSet<&'f str>) -> bool {
+    if let Some(exports) = package(file) {
+        return exports.contains(&name);
+    }
     let Some(exports) = files.get(file).filter(|_| seen.insert(file)) else { return false };
     exports.names.contains(name)
         // A default export is the file's own.

@@ -13,6 +13,9 @@ use oxc::span::SourceType;
 const MODULES: [&str; 5] =
     ["commontools", "commontools/schema", "commonfabric", "commonfabric/cfc", "commonfabric/schema"];
 
+/// Packages that charms may import as well, and what they export. The script guest has them.
+const PACKAGES: [(&str, &[&str]); 1] = [("turndown", &["default"])];
+
 /// Ends of names that an import may leave out, in the order in which they are tried.
 const ENDS: [&str; 8] = [".ts", ".tsx", ".js", ".jsx", ".mts", ".mjs", "/index.ts", "/index.tsx"];
 
@@ -40,6 +43,11 @@ impl Sources<'_> {
 /// Whether an import's source is the module that charms import from.
 pub(super) fn is_module(source: &str) -> bool {
     MODULES.contains(&source)
+}
+
+/// What a package exports, if it is one that charms may import.
+pub(super) fn package(source: &str) -> Option<&'static [&'static str]> {
+    PACKAGES.iter().find(|(name, _)| *name == source).map(|(_, exports)| *exports)
 }
 
 /// Whether it names another file of the charm.

@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 use super::bodies;
 use super::child::ANSWER_BYTES;
 use super::edits::{Edit, Edits};
-use super::files::{is_module, is_relative};
+use super::files::{is_module, is_relative, package};
 use super::globals;
 use super::schema::{Refusal, Types, Use, length, spell};
 
@@ -167,7 +167,7 @@ impl<'a> Walk<'_, 'a> {
 
     /// Refuses an import of what is neither `commontools` nor a file of the charm.
     fn check_source(&mut self, span: Span, source: &str) {
-        if is_module(source) || is_relative(source) && (self.file.leads)(source) {
+        if is_module(source) || package(source).is_some() || is_relative(source) && (self.file.leads)(source) {
             return;
         }
         let message = if is_relative(source) {

@@ -86,18 +86,39 @@ async fn a_pattern_that_reads_a_cell_runs_again_at_each_call() {
     assert_eq!(component.programs_kept(), 1, "the program was, but for its pattern");
 }
 
+/// Timers that a program sets in passing are no reason to load it again: their time begins with the call.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_program_that_sets_timers_as_it_is_loaded_is_loaded_once() {
+    let component = component(Duration::from_secs(20)).await;
+    let source = "import { Cell, handler, pattern } from 'commontools';\n\
+        let early = 0;\n\
+        setInterval(() => { early += 1; }, 60_000);\n\
+        setTimeout(() => { early += 1; }, 5);\n\
+        const run = handler(async (event, { seen }) => {\n\
+            await new Promise((done) => setTimeout(done, event.wait));\n\
+            seen.push(early);\n\
+        });\n\
+        export default pattern(() => {\n\
+            const seen = Cell.of([]);\n\
+            setInterval(() => {}, 1000);\n\
+            return { seen, run: run({ seen }) };\n\
+        });";
+    let mut charm = Charm::deploy(&component, "timers.js", source, &json!({}), client(None)).await.unwrap();
+    for wait in [0, 200, 0] {
+        charm.trigger("run", json!({"wait": wait})).await.unwrap();
+    }
+    let seen = charm.cell("seen");
+    assert_eq!(seen.as_array().unwrap().len(), 3, "{seen}");
+    assert_eq!(seen[1], json!(1), "{seen}");
+    assert_eq!(component.programs_kept(), 1);
+}
+
 /// What a program does when it is loaded is done by each call, and by nobody else.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_program_that_asks_for_something_as_it_is_loaded_is_loaded_by_each_call() {
     let component = component(Duration::from_secs(20)).await;
     let google = FakeGoogle::start().unwrap();
-    for early in [
-        "fetch(URL)",
-        "setTimeout(() => {}, 0)",
-        "console.log('loaded')",
-        "crypto.randomUUID()",
-        "await null; Date.now()",
-    ] {
+    for early in ["fetch(URL)", "console.log('loaded')", "crypto.randomUUID()", "await null; Date.now()"] {
         let source = format!(
             "import {{ Cell, handler, pattern }} from 'commontools';\n\
             const run = handler((event, {{ count }}) => {{ count.set(count.get() + 1); }});\n\

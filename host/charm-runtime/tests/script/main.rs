@@ -21,6 +21,7 @@ mod old_databases;
 mod others;
 mod regexps;
 mod support;
+mod turndown;
 mod watchdog;
 mod web;
 mod wire;

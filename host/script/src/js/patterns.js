@@ -418,6 +418,7 @@ return {
     handler, ifElse, lift, llm: asksModel("llm"), llmDialog, navigateTo, pattern, patternTool, recipe: pattern, schema, str, toCompactDebugString,
     toIndentedDebugString, toSchema, uiVariant, unless, valueEqual, when, wish,
   },
+  packages,
   enter,
   setup,
   finish,

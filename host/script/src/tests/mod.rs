@@ -19,6 +19,7 @@ mod nodes;
 mod runtime;
 mod texts;
 mod timers;
+mod turndown;
 mod url;
 mod views;
 mod wishes;

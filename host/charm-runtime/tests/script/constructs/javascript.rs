@@ -136,6 +136,21 @@ fn web() -> Vec<Row> {
             "let n = 0; const id = setInterval(() => { n++; if (n === 2) { clearInterval(id); out.set(n); } }, 1); clearTimeout(setTimeout(() => out.set('no'), 1));",
             "2",
         ),
+        whole(
+            "timers at the top of a file or in a pattern's body: they keep no call waiting",
+            "setInterval(() => {}, 30_000);\nexport default pattern(() => { setInterval(() => {}, 1000); return { out: 'made' }; });",
+            "\"made\"",
+        ),
+        test(
+            "… and go on while a handler waits for something",
+            "timers_of_the_program_and_of_the_pattern_go_on_while_a_handler_waits",
+        ),
+        whole(
+            "`import TurndownService from \"turndown\"`: HTML as Markdown",
+            "import { pattern } from 'commontools';\nimport TurndownService from 'turndown';\nconst service = new TurndownService({ headingStyle: 'atx' });\nservice.addRule('no styles', { filter: ['style'], replacement: () => '' });\nexport default pattern(() => ({ out: service.turndown('<style>p {}</style><h1>Hi</h1><p>a <b>b</b></p>') }));",
+            "\"# Hi\\n\\na **b**\"",
+        ),
+        test("… with the package's results", "mails_become_what_the_package_itself_makes_of_them"),
         handler(
             "`atob`, `btoa`, `TextEncoder`, `TextDecoder`",
             "out.set([btoa('hi'), atob('aGk='), new TextDecoder().decode(new TextEncoder().encode('é'))]);",
