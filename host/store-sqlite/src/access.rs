@@ -3,7 +3,7 @@
 use bg_charm_api::{AccessLevel, Acl, Actor};
 use bg_identity::{SpaceDid, system_space};
 use bg_poller::{CharmRef, RuntimeError};
-use bg_store::{Right, StoredCharm};
+use bg_store::{Right, StoredCharm, refusals};
 use rusqlite::Transaction;
 
 use super::{Failure, charms, spaces};
@@ -30,11 +30,7 @@ pub(crate) fn known_space(
     needed: AccessLevel,
 ) -> Result<(), Failure> {
     if !spaces::exists(tx, did)? {
-        let message = format!(
-            "there is no space {did}; `bg-wasm-host space new NAME` makes one, and so does deploying a charm to it \
-             where the caller may"
-        );
-        return Err(RuntimeError::Invalid(message).into());
+        return Err(refusals::no_space(did).into());
     }
     space(tx, actor, did, needed)
 }
@@ -56,9 +52,7 @@ pub(crate) fn owner_or_service(
         return Ok(());
     }
     self::space(tx, actor, space, AccessLevel::Owner).map_err(|error| match error {
-        Failure::Refused(RuntimeError::Authorization { space, message }) => {
-            RuntimeError::Authorization { space, message: format!("{message} {purpose}") }.into()
-        }
+        Failure::Refused(error) => refusals::refused_for(error, purpose).into(),
         other => other,
     })
 }
@@ -120,10 +114,7 @@ pub(crate) fn charm_with(
 /// read all that is in the charm's cells, and all that comes into them later, such as a token of somebody who signs in;
 /// and most spaces let anyone write.
 pub(crate) fn may_update(tx: &Transaction<'_>, actor: &Actor, charm: &CharmRef) -> Result<StoredCharm, Failure> {
-    let purpose = format!(
-        "to replace the program of {charm}: a new one can read the secrets that the charm has, or is given later"
-    );
-    charm_with(tx, actor, charm, &Right::OwnerOrService(purpose))
+    charm_with(tx, actor, charm, &Right::OwnerOrService(refusals::to_update(charm)))
 }
 
 /// Finds a charm for an actor who may delete it: an owner of its space, or the service.

@@ -4,11 +4,11 @@ use std::fs::{File, OpenOptions};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
+use bg_seal::place::{place, sync_folder};
 use rusqlite::{Connection, OpenFlags};
 
 use super::OpenError;
 use super::open;
-use super::place::{place, sync_folder};
 
 /// Why there is no backup.
 #[derive(Debug, thiserror::Error)]

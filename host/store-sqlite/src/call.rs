@@ -2,7 +2,7 @@
 
 use bg_charm_api::{AccessLevel, Actor};
 use bg_poller::{CharmRef, LogLine, Outcome, RuntimeError};
-use bg_store::{Begun, Cause, Excess, Finished, KnownProgram, Look, StoredCharm, StoredProgram, redact};
+use bg_store::{Begun, Cause, Excess, Finished, KnownProgram, Look, StoredCharm, StoredProgram, redact, refusals};
 use rusqlite::Transaction;
 
 use super::cells::secret_texts_in;
@@ -36,8 +36,7 @@ pub(crate) fn begin(
 ) -> Result<Begun, Failure> {
     let stored = access::charm(tx, actor, charm, AccessLevel::Write)?;
     if !stored.has_stream(stream) {
-        let text = format!("{charm} has no stream {stream:?}; its streams: {}", stored.stream_list());
-        return Err(RuntimeError::Unfit(text).into());
+        return Err(refusals::no_stream(&stored, stream).into());
     }
     let program = program(tx, &stored, known)?;
     let cells = Cells::of(tx, sealer, &stored);
@@ -70,6 +69,13 @@ pub(crate) fn keep(
         return Err(RuntimeError::NotFound(charm.summary.charm.clone()).into());
     }
     let cells = Cells::of(tx, sealer, charm);
+    let mut secrets = Vec::new();
+    if !run.outcome.is_success() || !run.outcome.servers.is_empty() || !log.is_empty() {
+        // It may quote what it replaces, as well as what it writes.
+        secrets = cells.secrets()?;
+        let written = secret_texts_in(&charm.summary.charm, &charm.secrets, &writes)?;
+        secrets.extend(written.into_iter().map(|secret| secret.text));
+    }
     let bounds = tenants.bounds(tx, &charm.summary.charm.space)?;
     let mut version = charm.version;
     if !writes.is_empty() {
@@ -91,11 +97,12 @@ pub(crate) fn keep(
         charms::followed(tx, charm.row, version)?;
     }
     if !run.outcome.is_success() || !run.outcome.servers.is_empty() {
-        run.outcome = redact::redact(run.outcome, &cells.secrets()?);
+        run.outcome = redact::redact(run.outcome, &secrets);
     }
+    redact::lines(&mut log, &secrets);
     tenants.trim(tx, &bounds, &mut run, &mut log)?;
     runs::add(tx, charm.row, &run, runs_kept)?;
-    keep_lines(tx, &cells, charm.row, log)?;
+    logs::add(tx, charm.row, &log)?;
     if cause != Cause::Poll && run.outcome.is_success() {
         // Its polls may have waited for this.
         registrations::cells_changed(tx, charm.row)?;
@@ -116,7 +123,8 @@ pub(crate) fn keep(
     Ok(Some(run.outcome))
 }
 
-/// Keeps lines, without what is secret by now: a handler may have logged a token that it only then wrote to its cells.
+/// Keeps lines of a charm's `setup`, without what is secret by now: it may have logged a token that it only then wrote to
+/// its cells.
 pub(crate) fn keep_lines(
     tx: &Transaction<'_>,
     cells: &Cells<'_>,

@@ -5,10 +5,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bg_poller::{Cause, CharmRef, RuntimeError};
+use bg_store::{Touch, Writes};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::sync::Semaphore;
 
-use super::writer::{NotKept, Touch, Writer, Writes};
+use super::writer::{NotKept, Writer};
 use super::{Failure, OpenError, Sealer, What, open, reseal};
 
 /// SQLite readers run side by side; more than a few only compete for cores.

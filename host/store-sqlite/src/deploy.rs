@@ -3,7 +3,7 @@
 use bg_charm_api::{Actor, Deployed};
 use bg_identity::{CharmId, SpaceDid};
 use bg_poller::{CharmRef, RuntimeError};
-use bg_store::{Deployment, FoundCharm, IdOf, Names, Present, StoredCharm, StoredProgram, Update};
+use bg_store::{Deployment, FoundCharm, IdOf, Names, Present, StoredCharm, StoredProgram, Update, refusals};
 use rusqlite::Transaction;
 
 use super::call::keep_lines;
@@ -120,11 +120,7 @@ pub(crate) fn update(
     let old = Cells::of(tx, sealer, &stored);
     let names = old.names()?;
     if let Some(name) = names.iter().find(|name| new.streams.contains(name)) {
-        return unfit(format!(
-            "{} cannot be updated: {name} is a cell of it, and would become a stream; give the stream another name, \
-             or deploy the program as a new charm",
-            new.charm
-        ));
+        return Err(refusals::becomes_a_stream(&new.charm, name).into());
     }
     if let Some(excess) = Sizes::of(tx, stored.row, &writes)?.excess(tx)? {
         return unfit(format!("{} cannot be updated: {excess}", new.charm));

@@ -5,6 +5,7 @@
 //! each, as functions of a transaction.
 
 mod access;
+mod accounts;
 mod backup;
 mod call;
 mod cells;
@@ -17,13 +18,11 @@ mod deploy;
 mod edit;
 mod error;
 mod health;
-mod key;
 mod logs;
 mod meta;
 mod old_links;
 mod open;
 mod overview;
-mod place;
 mod poll;
 mod programs;
 mod quota;
@@ -45,14 +44,14 @@ mod watch;
 mod writer;
 
 pub use backup::{BackupError, backup};
+pub use bg_seal::KeyError;
+use bg_store::Touch;
 use cells::Cells;
 pub use check::{check_database, is_unused};
 use connections::Database;
 pub use error::OpenError;
 use error::{Failure, What};
-pub use key::KeyError;
 pub use poll::SqlitePollStore;
 use seal::Sealer;
 use sound::sound;
 pub use store::{SqliteOptions, SqliteStore};
-use writer::Touch;

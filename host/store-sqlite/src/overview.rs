@@ -9,6 +9,7 @@ use bg_charm_api::{
 };
 use bg_identity::SpaceReader;
 use bg_poller::{CharmRef, RegistrationState, RuntimeError};
+use bg_store::conditions::{FAILED, WAITS};
 use rusqlite::{Row, ToSql, Transaction};
 
 use super::column::{Columns, said};
@@ -28,8 +29,7 @@ static STATE: LazyLock<String> = LazyLock::new(|| {
      THEN 'running' WHEN {} THEN 'waiting' \
      WHEN (SELECT p.failures FROM charms c JOIN poll_states p ON p.space = c.space AND p.charm = c.id WHERE c.row = \
      r.charm) > 0 THEN 'backing-off' ELSE 'failing' END",
-        *registrations::FAILED,
-        *registrations::WAITS
+        *FAILED, *WAITS
     )
 });
 

@@ -1,8 +1,7 @@
 //! Digests of charms' programs, so that a known program need not be read.
 
-use bg_store::{ProgramDigest, StoredProgram};
+use bg_store::{ProgramDigest, StoredProgram, program_digest};
 use rusqlite::Transaction;
-use sha2::{Digest as _, Sha256};
 
 use super::column::{json, parsed};
 use super::{Failure, Sealer};
@@ -21,7 +20,7 @@ pub(crate) fn program(tx: &Transaction<'_>, row: i64) -> Result<StoredProgram, F
 
 /// Notes the digest of the program that the charm in that row has now.
 pub(super) fn note(tx: &Transaction<'_>, row: i64, program: &StoredProgram) -> Result<(), Failure> {
-    note_digest(tx, row, &digest(program.module.as_bytes(), json(&program.files)?.as_bytes()))
+    note_digest(tx, row, &program_digest(program.module.as_bytes(), json(&program.files)?.as_bytes()))
 }
 
 fn note_digest(tx: &Transaction<'_>, row: i64, digest: &ProgramDigest) -> Result<(), Failure> {
@@ -33,15 +32,6 @@ fn note_digest(tx: &Transaction<'_>, row: i64, digest: &ProgramDigest) -> Result
     Ok(())
 }
 
-fn digest(module: &[u8], further: &[u8]) -> ProgramDigest {
-    let mut digest = Sha256::new();
-    for text in [module, further] {
-        digest.update((text.len() as u64).to_be_bytes());
-        digest.update(text);
-    }
-    digest.finalize().into()
-}
-
 /// A migration: digests in a table of their own, since a row of `charms` has its texts before all that is added to it.
 pub(super) fn digest_all(tx: &Transaction<'_>, _: &Sealer) -> Result<(), Failure> {
     tx.execute_batch(CREATE)?;
@@ -50,7 +40,7 @@ pub(super) fn digest_all(tx: &Transaction<'_>, _: &Sealer) -> Result<(), Failure
     while let Some(row) = rows.next()? {
         // Whatever is there: what is damaged in one charm does not keep the others from being brought up to date.
         let text = |at| Ok::<_, Failure>(row.get_ref(at)?.as_bytes_or_null()?.unwrap_or_default());
-        let digest = digest(text(1)?, text(2)?);
+        let digest = program_digest(text(1)?, text(2)?);
         note_digest(tx, row.get(0)?, &digest)?;
     }
     Ok(())

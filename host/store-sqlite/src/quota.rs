@@ -1,22 +1,14 @@
 //! How much a charm may keep.
 
-use bg_store::{CellTexts, MAX_CELL_BYTES, MAX_CELLS};
+use bg_store::{CellTexts, Size};
 use rusqlite::{OptionalExtension, Transaction};
 
 use super::{Failure, charms};
 
-/// What a charm's cells take.
-#[derive(Clone, Copy)]
-struct Size {
-    cells: u64,
-    bytes: u64,
-}
-
 /// What a charm's cells take, and what they would take after some writes.
 pub(crate) struct Sizes {
     row: i64,
-    now: Size,
-    then: Size,
+    sizes: bg_store::Sizes,
 }
 
 impl Sizes {
@@ -25,41 +17,29 @@ impl Sizes {
         let now = tx
             .prepare_cached("SELECT count(*), coalesce(sum(length(document)), 0) FROM cells WHERE charm = ?1")?
             .query_row([row], |row| Ok(Size { cells: row.get(0)?, bytes: row.get(1)? }))?;
-        let mut then = now;
         let mut statement = tx.prepare_cached("SELECT length(document) FROM cells WHERE charm = ?1 AND name = ?2")?;
-        for (name, text) in writes {
-            match statement.query_row((row, name), |row| row.get::<_, u64>(0)).optional()? {
-                Some(before) => then.bytes = then.bytes.saturating_sub(before),
-                None => then.cells += 1,
-            }
-            then.bytes += text.len() as u64;
-        }
-        Ok(Self { row, now, then })
+        let before = |name: &str| statement.query_row((row, name), |row| row.get::<_, u64>(0)).optional();
+        Ok(Self { row, sizes: bg_store::Sizes::of(now, writes, before)? })
     }
 
     /// What the charm would have too much of, if it would, for people.
     pub(crate) fn excess(&self, tx: &Transaction<'_>) -> Result<Option<String>, Failure> {
-        let Self { row, now, then: Size { cells, bytes } } = *self;
-        if cells <= MAX_CELLS && bytes <= MAX_CELL_BYTES {
+        if !self.sizes.is_too_much() {
             return Ok(None);
         }
-        let charm = charms::name(tx, row)?;
-        Ok(Some(if cells > MAX_CELLS {
-            format!("{charm} has {} cells, would have {cells}, and may have {MAX_CELLS}", now.cells)
-        } else {
-            format!("the cells of {charm} take {} bytes, would take {bytes}, and may take {MAX_CELL_BYTES}", now.bytes)
-        }))
+        Ok(self.sizes.excess(&charms::name(tx, self.row)?))
     }
 
     /// By how many bytes the cells would grow.
     pub(crate) fn growth(&self) -> i64 {
-        let bytes = |size: Size| i64::try_from(size.bytes).unwrap_or(i64::MAX);
-        bytes(self.then) - bytes(self.now)
+        self.sizes.growth()
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use bg_store::MAX_CELLS;
+
     use super::*;
     use crate::open;
 

@@ -1,9 +1,9 @@
 //! Registrations as callers change and see them.
 
 use bg_charm_api::Actor;
-use bg_identity::{IntegrationId, system_space};
+use bg_identity::IntegrationId;
 use bg_poller::{CharmRef, Counters, PollState, Registration, Run, RuntimeError};
-use bg_store::StoredCharm;
+use bg_store::{StoredCharm, refusals};
 use rusqlite::Transaction;
 
 use super::tenancy::Tenants;
@@ -13,7 +13,7 @@ use super::{Failure, access, charms, poll, registrations, runs};
 pub(crate) fn registration(tx: &Transaction<'_>, stored: &StoredCharm) -> Result<Registration, Failure> {
     let charm = &stored.summary.charm;
     let found = registrations::of(tx, stored.row).map_err(|failure| failure.of("the registration", charm))?;
-    found.ok_or_else(|| not_registered(charm))
+    found.ok_or_else(|| refusals::not_registered(charm).into())
 }
 
 /// Registers a charm that has one of these streams.
@@ -30,12 +30,7 @@ pub(crate) fn register(
         tenants.admit_new(tx, actor)?;
     }
     if !streams.iter().any(|name| stored.has_stream(name)) {
-        let text = format!(
-            "{charm} cannot be polled: it has no stream with one of the names {}; its streams: {}",
-            streams.join(", "),
-            stored.stream_list()
-        );
-        return Err(RuntimeError::Unfit(text).into());
+        return Err(refusals::cannot_be_polled(&stored, streams).into());
     }
     registrations::upsert(tx, stored.row, integration)?;
     registration(tx, &stored)
@@ -67,7 +62,7 @@ fn record_one(tx: &Transaction<'_>, run: &Run, kept: u32) -> Result<(), Failure>
 pub(crate) fn counters(tx: &Transaction<'_>, actor: &Actor, charm: &CharmRef) -> Result<Counters, Failure> {
     let stored = access::observed(tx, actor, charm)?;
     let counters = registrations::counters(tx, stored.row).map_err(|failure| failure.of("the counters", charm))?;
-    counters.ok_or_else(|| not_registered(charm))
+    counters.ok_or_else(|| refusals::not_registered(charm).into())
 }
 
 /// Notes which charms fail and which do not any more. Charms that do not exist, or are damaged, are skipped.
@@ -86,8 +81,4 @@ pub(crate) fn note_failing(
     }
     poll::save(tx, &known)?;
     poll::forget(tx, recovered)
-}
-
-fn not_registered(charm: &CharmRef) -> Failure {
-    RuntimeError::Unfit(format!("{charm} is not registered in {} (the system space)", system_space())).into()
 }

@@ -1,16 +1,15 @@
 //! Registrations, and the integrations' lists of them.
 
 use std::collections::BTreeSet;
-use std::sync::LazyLock;
 use std::time::Duration;
 
 use bg_charm_api::DamagedRegistration;
 use bg_identity::{IntegrationId, SpaceDid, SpaceReader, printable, system_space};
 use bg_poller::{
-    Blame, Cause, CharmRef, Consequence, Counters, DisabledBy, OutcomeKind, Registration, RegistrationChanges, Run,
-    UnixMillis,
+    Blame, Cause, CharmRef, Counters, DisabledBy, OutcomeKind, Registration, RegistrationChanges, Run, UnixMillis,
 };
-use bg_store::FoundRegistrations;
+use bg_store::conditions::AWAITS_A_FIX;
+use bg_store::{FoundRegistrations, kept_millis, status_line};
 use rusqlite::types::{Null, ValueRef};
 use rusqlite::{OptionalExtension as _, Params, Row, ToSql, Transaction};
 
@@ -44,43 +43,6 @@ const SELECT: &str = concat!(
     columns!(),
     " FROM charms c INDEXED BY sqlite_autoindex_charms_1 CROSS JOIN registrations r ON r.charm = c.row"
 );
-
-/// What a status shows of a text, bytes: a list may have a hundred thousand of them, and their texts are of charms' own
-/// making. The run history has all of it.
-const STATUS_BYTES: usize = 300;
-
-/// Whether the last outcome of a registration was no success.
-pub(super) static FAILED: LazyLock<String> =
-    LazyLock::new(|| last_outcome_that(|consequence| consequence != Consequence::Clears));
-
-/// Whether a registration waits for a change, unless it is disabled or has changed since.
-pub(super) static WAITS: LazyLock<String> =
-    LazyLock::new(|| last_outcome_that(|consequence| consequence == Consequence::Waits));
-
-/// Whether the cause of the last outcome is elsewhere, where somebody may fix it.
-static AWAITS_A_FIX: LazyLock<String> = LazyLock::new(|| last_outcome_that(Consequence::awaits_a_fix));
-
-/// A condition of registrations whose last outcome has such a consequence, made of what [`Consequence::of`] says, so
-/// that the two cannot differ. As where a row is read, a kind that is not known is none, and a blame that is not known
-/// is not said.
-fn last_outcome_that(is_so: impl Fn(Consequence) -> bool) -> String {
-    let quoted = |words: Vec<&str>| words.iter().map(|word| format!("'{word}'")).collect::<Vec<_>>().join(", ");
-    let known = quoted(Blame::ALL.map(Blame::as_str).to_vec());
-    let conditions = OutcomeKind::ALL.into_iter().filter_map(|kind| {
-        let blames = Blame::ALL.into_iter().filter(|blame| is_so(Consequence::of(kind, Some(*blame))));
-        let blames: Vec<&str> = blames.map(Blame::as_str).collect();
-        let unsaid = is_so(Consequence::of(kind, None));
-        let is_one = match (blames.is_empty(), unsaid) {
-            (true, false) => return None,
-            (false, false) => format!("last_blame IN ({})", quoted(blames)),
-            (_, true) => {
-                format!("(last_blame IN ({}) OR last_blame IS NULL OR last_blame NOT IN ({known}))", quoted(blames))
-            }
-        };
-        Some(format!("last_kind = '{kind}' AND {is_one}"))
-    });
-    format!("coalesce({}, FALSE)", conditions.collect::<Vec<_>>().join(" OR "))
-}
 
 /// All registrations.
 pub(crate) fn all(tx: &Transaction<'_>) -> Result<FoundRegistrations, Failure> {
@@ -304,7 +266,7 @@ pub(super) fn enable_all(tx: &Transaction<'_>, rows: &[i64]) -> Result<u64, Fail
 fn write_disabled(tx: &Transaction<'_>, row: i64, disabled: Option<(DisabledBy, &str)>) -> Result<bool, Failure> {
     let now = UnixMillis::now();
     let (disabled_at, by, status) = match disabled {
-        Some((by, reason)) => (now, Some(by.as_str()), format!("Disabled: {}", shown(reason))),
+        Some((by, reason)) => (now, Some(by.as_str()), format!("Disabled: {}", status_line(reason))),
         None => (UnixMillis::NEVER, None, "Re-initializing".to_owned()),
     };
     let changed = tx
@@ -394,7 +356,7 @@ pub(crate) fn remove(tx: &Transaction<'_>, charm: &CharmRef) -> Result<bool, Fai
 pub(crate) fn set_interval(tx: &Transaction<'_>, row: i64, interval: Option<Duration>) -> Result<bool, Failure> {
     let changed = tx
         .prepare_cached("UPDATE registrations SET interval_ms = ?2 WHERE charm = ?1")?
-        .execute((row, interval.map_or(0, runs::millis)))?;
+        .execute((row, interval.map_or(0, kept_millis)))?;
     if changed > 0 {
         changes::note(tx, row)?;
     }
@@ -415,10 +377,10 @@ pub(crate) fn count_run(tx: &Transaction<'_>, row: i64, run: &Run) -> Result<boo
     let changed = tx.prepare_cached(&format!("UPDATE registrations SET {COUNTED} WHERE charm = ?1"))?.execute((
         row,
         run.started_at.0,
-        shown(&run.outcome.to_string()),
+        status_line(&run.outcome.to_string()),
         Null,
         Null,
-        runs::millis(run.duration),
+        kept_millis(run.duration),
         i64::from(!run.outcome.is_success()),
     ))?;
     Ok(changed > 0)
@@ -440,10 +402,10 @@ pub(crate) fn note_run(tx: &Transaction<'_>, row: i64, run: &Run) -> Result<bool
         .execute((
             row,
             run.started_at.0,
-            shown(&text),
+            status_line(&text),
             UnixMillis::now().0,
             run.outcome.kind.as_str(),
-            runs::millis(run.duration),
+            kept_millis(run.duration),
             i64::from(!success),
             run.outcome.blame().map(Blame::as_str),
             run.outcome.cause.map(Cause::as_str),
@@ -544,15 +506,5 @@ fn word<T>(row: &Row<'_>, index: usize, of_name: impl FnOnce(&str) -> Option<T>)
     match row.get_ref(index)? {
         ValueRef::Null => Ok(None),
         _ => row.parse(index, |text| Some(of_name(text))),
-    }
-}
-
-/// What a status shows of a text: the start of its first line.
-fn shown(text: &str) -> String {
-    let line = text.lines().next().unwrap_or_default();
-    if line.len() <= STATUS_BYTES {
-        line.to_owned()
-    } else {
-        format!("{}…", &line[..line.floor_char_boundary(STATUS_BYTES)])
     }
 }

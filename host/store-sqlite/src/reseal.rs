@@ -14,6 +14,7 @@ use serde_json::Value;
 use super::charms::charm_ref;
 use super::{Cells, Failure, Sealer, What, sound};
 use bg_store::paths::SecretPaths;
+use bg_store::secret_names::RULES;
 
 /// Shorter texts are found in too many places where they mean something else.
 const SHORTEST: usize = 8;
@@ -30,9 +31,6 @@ const QUOTES: [(&str, &str, &str); 6] = [
     ("registrations", "charm", "failure"),
     ("charms", "row", "name"),
 ];
-
-/// Rises with each change of what is [secret by its name](bg_store::secret_names).
-const RULES: i64 = 1;
 
 /// Where a database notes the rules that it was sealed by, or [`UNFORGOTTEN`].
 const NOTE: &str = "secret_rules";

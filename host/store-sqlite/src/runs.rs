@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bg_poller::{Blame, Cause, CharmRef, Outcome, OutcomeKind, Run};
+use bg_store::kept_millis;
 use rusqlite::{Row, Transaction};
 
 use super::column::Columns;
@@ -10,7 +11,7 @@ use super::{Failure, sound};
 
 /// Adds a run of the charm in that row, and drops the oldest if there are more than `kept` then.
 pub(crate) fn add(tx: &Transaction<'_>, row: i64, run: &Run, kept: u32) -> Result<(), Failure> {
-    let (outcome, millis) = (&run.outcome, millis(run.duration));
+    let (outcome, millis) = (&run.outcome, kept_millis(run.duration));
     tx.prepare_cached(
         "INSERT INTO runs (charm, started_at, duration_ms, kind, message, stack, blame, cause) VALUES (?1, ?2, ?3, ?4, \
          ?5, ?6, ?7, ?8)",
@@ -41,12 +42,7 @@ pub(crate) fn has(tx: &Transaction<'_>, row: i64, run: &Run) -> Result<bool, Fai
         "SELECT 1 FROM runs WHERE charm = ?1 AND started_at = ?2 AND duration_ms = ?3 AND kind = ?4 AND message IS ?5",
     )?;
     let Outcome { kind, message, .. } = &run.outcome;
-    Ok(statement.exists((row, run.started_at.0, millis(run.duration), kind.as_str(), message))?)
-}
-
-/// A duration in milliseconds, as it is kept: 49 days at most, so that the sum of all can be kept as well.
-pub(super) fn millis(duration: Duration) -> u32 {
-    u32::try_from(duration.as_millis()).unwrap_or(u32::MAX)
+    Ok(statement.exists((row, run.started_at.0, kept_millis(run.duration), kind.as_str(), message))?)
 }
 
 /// The kind of an outcome by its name; none if it is one of a later version of this program.

@@ -1,52 +1,31 @@
 //! Cells with secrets in them, sealed: encrypted, and bound to the place where they belong.
 
-mod first;
 mod reseal;
 
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
 
 use bg_poller::CharmRef;
-use chacha20poly1305::aead::{Aead, KeyInit, Payload};
-use chacha20poly1305::{Key, XChaCha20Poly1305, XNonce};
-use hmac::{Hmac, Mac};
+use bg_seal::{FINGERPRINT, Fingerprint, Key, KeyFile, NAMED_BY_FIRST_DIGESTS, SealError};
 use rusqlite::{Connection, OptionalExtension, Transaction};
-use sha2::Sha256;
 
-use super::key::SecretsKey;
 use super::{Failure, KeyError, What};
 
 pub(super) use reseal::reseal;
 
-/// The first byte of a sealed document: how the rest is made.
-const FORMAT: u8 = 2;
-/// `XChaCha20`'s nonces are long enough to be chosen at random, by many processes, without one ever coming twice.
-const NONCE_BYTES: usize = 24;
-/// Where the database's table `meta` notes the key.
-const FINGERPRINT: &str = "secrets_key";
-/// Where it notes that charms in it may be named by digests of format 1.
-const NAMED_BY_FIRST_DIGESTS: &str = "named_by_first_digests";
-
 /// Seals and unseals with the key of the key file, which is made when something is sealed for the first time.
 pub(crate) struct Sealer {
-    path: PathBuf,
-    ready: OnceLock<Ready>,
-}
-
-struct Ready {
-    cipher: XChaCha20Poly1305,
-    key: SecretsKey,
+    file: KeyFile,
 }
 
 impl Sealer {
     /// With the key in the file at `path`.
     pub(crate) fn new(path: PathBuf) -> Self {
-        Self { path, ready: OnceLock::new() }
+        Self { file: KeyFile::new(path) }
     }
 
     /// With the key in the file `secrets.key` beside a database.
     pub(crate) fn beside(database: &Path) -> Self {
-        Self::new(database.with_file_name("secrets.key"))
+        Self { file: KeyFile::beside(database) }
     }
 
     /// Fails if the database has sealed documents that cannot be read with the key.
@@ -65,17 +44,21 @@ impl Sealer {
         cell: &str,
         document: &str,
     ) -> Result<Vec<u8>, Failure> {
-        let cipher = &self.for_sealing(tx)?.cipher;
-        let mut nonce = [0; NONCE_BYTES];
-        getrandom::fill(&mut nonce).map_err(|error| KeyError::File {
-            path: self.path.clone(),
-            problem: format!("no random bytes for sealing: {error}"),
-        })?;
-        let payload = Payload { msg: document.as_bytes(), aad: &place(charm, cell) };
-        let sealed = cipher
-            .encrypt(&XNonce::from(nonce), payload)
-            .map_err(|_| Failure::Damaged(What::OfCharm("a document to be sealed is too large and".into())))?;
-        Ok([&[FORMAT], nonce.as_slice(), &sealed].concat())
+        self.for_sealing(tx)?.seal(charm, cell, document).map_err(|error| self.not_sealed(&error))
+    }
+
+    /// The sealed form of a secret that is no cell's, but that of a row of this table, in this column.
+    pub(super) fn seal_in(&self, tx: &Transaction<'_>, place: [&str; 3], secret: &str) -> Result<Vec<u8>, Failure> {
+        self.for_sealing(tx)?.seal_in(place, secret).map_err(|error| self.not_sealed(&error))
+    }
+
+    fn not_sealed(&self, error: &SealError) -> Failure {
+        match error {
+            SealError::NoRandomBytes(_) => {
+                KeyError::File { path: self.file.path().to_owned(), problem: error.to_string() }.into()
+            }
+            SealError::TooLarge => Failure::Damaged(What::OfCharm(format!("{error} and"))),
+        }
     }
 
     /// The document of a sealed cell.
@@ -86,24 +69,25 @@ impl Sealer {
         cell: &str,
         sealed: &[u8],
     ) -> Result<String, Failure> {
-        let Ready { cipher, key } = self.existing(connection)?;
         let damaged = || Failure::Damaged(What::OfCharm(format!("the sealed cell {cell} of {charm}")));
-        let (format, rest) = sealed.split_first().ok_or_else(damaged)?;
-        let (nonce, text) = rest.split_first_chunk::<NONCE_BYTES>().ok_or_else(damaged)?;
-        let (nonce, payload) = (XNonce::from(*nonce), Payload { msg: text, aad: &place(charm, cell) });
-        let document = match *format {
-            FORMAT => cipher.decrypt(&nonce, payload),
-            first::FORMAT => first::cipher(key).decrypt(&nonce, payload),
-            _ => return Err(damaged()),
-        };
-        String::from_utf8(document.map_err(|_| damaged())?).map_err(|_| damaged())
+        self.existing(connection)?.unseal(charm, cell, sealed).ok_or_else(damaged)
     }
 
-    /// A digest of what may hold secrets, which says nothing about it without the key: HMAC-SHA-256 (RFC 2104).
+    /// What [`seal_in`](Self::seal_in) has sealed.
+    pub(super) fn unseal_in(
+        &self,
+        connection: &Connection,
+        place: [&str; 3],
+        sealed: &[u8],
+    ) -> Result<String, Failure> {
+        let [table, row, _] = place;
+        let damaged = || Failure::Damaged(What::OfCharm(format!("what is sealed for {row} in {table}")));
+        self.existing(connection)?.unseal_in(place, sealed).ok_or_else(damaged)
+    }
+
+    /// A digest of what may hold secrets, which says nothing about it without the key.
     pub(crate) fn digest(&self, tx: &Transaction<'_>, content: &[u8]) -> Result<[u8; 32], Failure> {
-        let key = self.for_sealing(tx)?.key.subkey(b"digests");
-        let mac = <Hmac<Sha256> as KeyInit>::new_from_slice(key.as_ref()).expect("HMAC takes keys of any length");
-        Ok(mac.chain_update(content).finalize().into_bytes().into())
+        Ok(self.for_sealing(tx)?.digest(content))
     }
 
     /// What [`digest`](Self::digest) answered before it was an HMAC, if the database was in use then.
@@ -113,58 +97,33 @@ impl Sealer {
         if !is_of_that_time {
             return Ok(None);
         }
-        Ok(Some(first::digest(&self.for_sealing(tx)?.key, content)))
+        Ok(Some(self.for_sealing(tx)?.first_digest(content)))
     }
 
-    fn existing(&self, connection: &Connection) -> Result<&Ready, Failure> {
-        if let Some(ready) = self.ready.get() {
-            return Ok(ready);
+    fn existing(&self, connection: &Connection) -> Result<&Key, Failure> {
+        match self.file.key() {
+            Some(key) => Ok(key),
+            None => Ok(self.file.existing(fingerprint(connection)?)?),
         }
-        let key = SecretsKey::load(&self.path)?.ok_or_else(|| KeyError::Missing(self.path.clone()))?;
-        if fingerprint(connection)?.is_some_and(|noted| noted != key.fingerprint()) {
-            return Err(KeyError::Other(self.path.clone()).into());
-        }
-        Ok(self.remember(key))
     }
 
     /// The transaction keeps other processes from making another key meanwhile.
-    fn for_sealing(&self, tx: &Transaction<'_>) -> Result<&Ready, Failure> {
-        let noted = fingerprint(tx)?;
-        if noted.is_none() && self.ready.get().is_none() {
-            let key = match SecretsKey::load(&self.path)? {
-                Some(key) => key,
-                None => SecretsKey::create(&self.path)?,
-            };
-            self.remember(key);
+    fn for_sealing(&self, tx: &Transaction<'_>) -> Result<&Key, Failure> {
+        if fingerprint(tx)?.is_some() {
+            return self.existing(tx);
         }
-        let ready = self.existing(tx)?;
-        if noted.is_none() {
-            tx.prepare_cached("INSERT INTO meta (key, value) VALUES (?1, ?2)")?
-                .execute((FINGERPRINT, ready.key.fingerprint()))?;
-        }
-        Ok(ready)
-    }
-
-    fn remember(&self, key: SecretsKey) -> &Ready {
-        self.ready.get_or_init(|| {
-            let key_bytes = key.subkey(b"cells");
-            Ready { cipher: XChaCha20Poly1305::new(&Key::from(*key_bytes)), key }
-        })
+        let key = self.file.made()?;
+        tx.prepare_cached("INSERT INTO meta (key, value) VALUES (?1, ?2)")?
+            .execute((FINGERPRINT, key.fingerprint()))?;
+        Ok(key)
     }
 }
 
-fn fingerprint(connection: &Connection) -> rusqlite::Result<Option<[u8; 32]>> {
+fn fingerprint(connection: &Connection) -> rusqlite::Result<Option<Fingerprint>> {
     connection
         .prepare_cached("SELECT value FROM meta WHERE key = ?1")?
         .query_row([FINGERPRINT], |row| row.get(0))
         .optional()
-}
-
-/// Where a document belongs. It is authenticated along with it, so that one moved to another cell does not unseal.
-fn place(charm: &CharmRef, cell: &str) -> Vec<u8> {
-    let parts = [charm.space.as_str(), charm.charm.as_str(), cell];
-    let sized = parts.map(|part| [&(part.len() as u64).to_be_bytes(), part.as_bytes()].concat());
-    sized.concat()
 }
 
 #[cfg(test)]
@@ -225,7 +184,7 @@ mod tests {
         assert!(!path.exists(), "no new key takes the lost one's place");
         drop(tx);
 
-        SecretsKey::create(&path).unwrap();
+        KeyFile::new(path.clone()).made().unwrap();
         let error = Sealer::new(path).check(&connection).unwrap_err();
         assert!(matches!(error, Failure::Key(KeyError::Other(_))), "{error}");
     }

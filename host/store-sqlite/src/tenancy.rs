@@ -5,16 +5,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bg_charm_api::{AccessLevel, Actor, SpaceSummary, Subject};
 use bg_identity::{Did, Identity, SpaceDid, system_space};
-use bg_poller::{LogLevel, LogLine, Run, RuntimeError};
-use bg_store::{Excess, Holding, Room, Rules};
+use bg_poller::{LogLine, Run, RuntimeError};
+use bg_store::{Excess, Holding, Room, Rules, leave_out, refusals, said_bytes};
 use rusqlite::Transaction;
 
 use super::quota::Sizes;
 use super::tenants::{self, Listed};
 use super::{Failure, Sealer, What, access, spaces};
-
-/// How much is kept of what a failed handler said where its charm's maker may keep no more, bytes.
-const SAID_BYTES: usize = 300;
 
 /// Who keeps how much in one file.
 pub(crate) struct Tenants {
@@ -194,8 +191,7 @@ impl Tenants {
         log: &mut Vec<LogLine>,
     ) -> Result<(), Failure> {
         let Bounds::Of { creator } = bounds else { return Ok(()) };
-        let said = [&run.outcome.message, &run.outcome.stack].into_iter().flatten();
-        let said: u64 = said.chain(log.iter().map(|line| &line.text)).map(|text| text.len() as u64).sum();
+        let said = said_bytes(run, log);
         let excess = match creator {
             Some(creator) => {
                 let (_, bytes) = tenants::kept_by(tx, creator)?;
@@ -211,14 +207,7 @@ impl Tenants {
             },
         };
         let Some(why) = full else { return Ok(()) };
-        if let Some(last) = log.last().map(|line| line.at) {
-            let text = format!("{} lines were not kept: {why}", log.len());
-            *log = vec![LogLine { at: last, level: LogLevel::Warn, text }];
-        }
-        run.outcome.stack = None;
-        if let Some(message) = &mut run.outcome.message {
-            message.truncate(message.floor_char_boundary(SAID_BYTES));
-        }
+        leave_out(&why, run, log);
         Ok(())
     }
 
@@ -231,14 +220,12 @@ impl Tenants {
         name: &str,
     ) -> Result<SpaceSummary, Failure> {
         if *actor == Actor::Anonymous {
-            let message = "an unsigned request makes no spaces; sign it".to_owned();
-            return Err(RuntimeError::Authorization { space: system_space(), message }.into());
+            return Err(refusals::unsigned_makes_no_space().into());
         }
         self.admit_new(tx, actor)?;
         let owner = self.rules.maker(actor).map_or("", Did::as_str);
         if let [known] = tenants::list(tx, &Listed::Named { owner, name })?.as_slice() {
-            let text = format!("there is a space {name:?} already: {}", known.space);
-            return Err(RuntimeError::Invalid(text).into());
+            return Err(refusals::space_exists(name, &known.space).into());
         }
         let key = Identity::generate().map_err(|error| RuntimeError::unavailable(error.to_string()))?;
         self.make_space(tx, actor, &key.did().into())?;

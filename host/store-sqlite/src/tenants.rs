@@ -1,9 +1,8 @@
 //! Who keeps how much, which spaces are open, and the names of spaces whose key is random.
 
 use bg_charm_api::{AccessLevel, SpaceSummary, Subject};
-use bg_identity::{CharmId, Did, Identity, SpaceDid, SpaceReader};
-use bg_poller::CharmRef;
-use bg_store::Holding;
+use bg_identity::{Did, Identity, SpaceDid, SpaceReader};
+use bg_store::{Holding, key_of_space};
 use rusqlite::types::ValueRef;
 use rusqlite::{OptionalExtension, Row, Transaction};
 
@@ -123,7 +122,8 @@ pub(crate) fn name(
     key: &Identity,
 ) -> Result<(), Failure> {
     let space = SpaceDid::from(key.did());
-    let document = sealer.seal(tx, &place_of_key(&space), KEY, &key.to_pem())?;
+    let (charm, cell) = key_of_space(&space);
+    let document = sealer.seal(tx, &charm, cell, &key.to_pem())?;
     tx.prepare_cached("INSERT INTO space_names (owner, name, space, key) VALUES (?1, ?2, ?3, ?4)")?.execute((
         owner,
         name,
@@ -131,14 +131,6 @@ pub(crate) fn name(
         document,
     ))?;
     Ok(())
-}
-
-/// The name of the cell, as it were, in which a space's key is.
-const KEY: &str = "key";
-
-/// To which the sealed key of a space is bound: no charm has that ID, which is made of other words than a program.
-fn place_of_key(space: &SpaceDid) -> CharmRef {
-    CharmRef { space: space.clone(), charm: CharmId::for_content(b"the key of a space") }
 }
 
 #[cfg(test)]
@@ -246,7 +238,8 @@ mod tests {
         let document: Vec<u8> = tx.query_row("SELECT key FROM space_names", [], |row| row.get(0)).unwrap();
         let body = key.to_pem().lines().nth(1).unwrap().to_owned();
         assert!(!document.windows(16).any(|window| window == &body.as_bytes()[..16]));
-        let text = sealer.unseal(&tx, &place_of_key(&space), KEY, &document).unwrap();
+        let (charm, cell) = key_of_space(&space);
+        let text = sealer.unseal(&tx, &charm, cell, &document).unwrap();
         assert_eq!(text, *key.to_pem());
         let found = list(&tx, &Listed::Named { owner: "", name: "notes" }).unwrap();
         assert_eq!(found.iter().map(|found| &found.space).collect::<Vec<_>>(), [&space]);

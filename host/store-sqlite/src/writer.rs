@@ -6,11 +6,10 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use bg_poller::CharmRef;
+use bg_store::{Touch, Writes};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot};
 
@@ -22,54 +21,6 @@ const MOST: usize = 256;
 const LONGEST: Duration = Duration::from_millis(20);
 /// How long readers are waited for before the log is emptied.
 const FOR_READERS: Duration = Duration::from_millis(50);
-/// How many counters of writes there are: two charms that share one are read once more than necessary.
-const GROUPS: usize = 256;
-
-/// What a write may change of what is read of charms.
-#[derive(Clone, Debug)]
-pub(crate) enum Touch {
-    /// Of this charm alone.
-    Charm(CharmRef),
-    /// Of any.
-    Any,
-    /// Of none.
-    None,
-}
-
-/// Numbers that rise with what this process writes.
-#[derive(Debug)]
-pub(crate) struct Writes {
-    any: AtomicU64,
-    groups: [AtomicU64; GROUPS],
-}
-
-impl Writes {
-    /// A number that has changed once something of that charm may have been written.
-    pub(crate) fn of(&self, charm: &CharmRef) -> u64 {
-        self.any.load(Ordering::SeqCst) + self.group(charm).load(Ordering::SeqCst)
-    }
-
-    fn note(&self, touch: &Touch) {
-        match touch {
-            Touch::Charm(charm) => self.group(charm).fetch_add(1, Ordering::SeqCst),
-            Touch::Any => self.any.fetch_add(1, Ordering::SeqCst),
-            Touch::None => return,
-        };
-    }
-
-    fn group(&self, charm: &CharmRef) -> &AtomicU64 {
-        // The last characters of an ID are those of a digest.
-        let bytes = charm.charm.as_str().bytes().rev().take(8);
-        let number = bytes.fold(0_usize, |number, byte| number.wrapping_mul(31).wrapping_add(usize::from(byte)));
-        &self.groups[number % GROUPS]
-    }
-}
-
-impl Default for Writes {
-    fn default() -> Self {
-        Self { any: AtomicU64::new(0), groups: std::array::from_fn(|_| AtomicU64::new(0)) }
-    }
-}
 
 /// Why a write was not kept.
 pub(crate) enum NotKept {
@@ -286,6 +237,9 @@ fn run_one(tx: &Transaction<'_>, job: &mut dyn Write) -> rusqlite::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use bg_identity::{CharmId, space_did};
+    use bg_poller::CharmRef;
+
     use super::*;
     use crate::What;
 
@@ -344,7 +298,8 @@ mod tests {
                 _ => panic!("{number} has another's answer"),
             }
         }
-        assert_eq!(writes.any.load(Ordering::SeqCst), 20);
+        let charm = CharmRef { space: space_did("a"), charm: CharmId::for_content(b"a") };
+        assert_eq!(writes.of(&charm), 20);
     }
 
     #[test]
@@ -392,19 +347,5 @@ mod tests {
         let Ok(Request::Write(first)) = waiting.try_recv() else { panic!("there is one") };
         assert!(together(&mut connection, first, &mut waiting, &writes).is_none());
         assert_eq!(waiting.len(), 10);
-    }
-
-    #[test]
-    fn what_is_written_of_one_charm_is_news_of_that_charm() {
-        let charm = |name: &str| CharmRef {
-            space: bg_identity::space_did("a"),
-            charm: bg_identity::CharmId::for_content(name.as_bytes()),
-        };
-        let (writes, one, other) = (Writes::default(), charm("one"), charm("other"));
-        writes.note(&Touch::Charm(one.clone()));
-        writes.note(&Touch::None);
-        assert_eq!((writes.of(&one), writes.of(&other)), (1, 0));
-        writes.note(&Touch::Any);
-        assert_eq!((writes.of(&one), writes.of(&other)), (2, 1));
     }
 }

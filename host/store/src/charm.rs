@@ -1,10 +1,12 @@
 //! Charms as they are stored.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use bg_charm_api::CharmSummary;
-use bg_identity::{Secret, printable};
+use bg_identity::{CharmId, Secret, SpaceDid, printable};
 use bg_poller::CharmRef;
+use sha2::{Digest as _, Sha256};
 
 use crate::document::Document;
 use crate::paths::SecretPaths;
@@ -23,6 +25,41 @@ pub type AllCells = BTreeMap<String, Option<String>>;
 
 /// The digest of a program: charms with the same one run the same modules.
 pub type ProgramDigest = [u8; 32];
+
+/// The digest of a program, from its first module and the JSON of the others.
+pub fn program_digest(module: &[u8], further: &[u8]) -> ProgramDigest {
+    let mut digest = Sha256::new();
+    for text in [module, further] {
+        digest.update((text.len() as u64).to_be_bytes());
+        digest.update(text);
+    }
+    digest.finalize().into()
+}
+
+/// To which charm and cell the sealed key of a space is bound: no charm has that ID, which is made of other words than
+/// a program.
+pub fn key_of_space(space: &SpaceDid) -> (CharmRef, &'static str) {
+    (CharmRef { space: space.clone(), charm: CharmId::for_content(b"the key of a space") }, "key")
+}
+
+/// What a status shows of a text, bytes: a list may have a hundred thousand of them, and their texts are of charms' own
+/// making. The run history has all of it.
+const STATUS_BYTES: usize = 300;
+
+/// What a status shows of a text: the start of its first line.
+pub fn status_line(text: &str) -> String {
+    let line = text.lines().next().unwrap_or_default();
+    if line.len() <= STATUS_BYTES {
+        line.to_owned()
+    } else {
+        format!("{}…", &line[..line.floor_char_boundary(STATUS_BYTES)])
+    }
+}
+
+/// A duration in milliseconds, as it is kept: 49 days at most, so that the sum of all can be kept as well.
+pub fn kept_millis(duration: Duration) -> u32 {
+    u32::try_from(duration.as_millis()).unwrap_or(u32::MAX)
+}
 
 /// The modules that run.
 #[derive(Clone, Debug, PartialEq, Eq)]

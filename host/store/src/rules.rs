@@ -5,7 +5,7 @@ use std::fmt;
 
 use bg_charm_api::{Acl, Actor};
 use bg_identity::{Did, SYSTEM_SPACE_NAME, SpaceDid, is_public_key, system_space};
-use bg_poller::{Cause, Outcome, OutcomeKind, RuntimeError, UnixMillis};
+use bg_poller::{Cause, LogLevel, LogLine, Outcome, OutcomeKind, Run, RuntimeError, UnixMillis};
 
 use crate::tenancy::{Quotas, Tenancy};
 
@@ -28,6 +28,28 @@ const SYSTEM_SUBJECTS: u64 = SUBJECTS - 2;
 /// By how much a handler's writes may let a charm grow where there is hardly any room left, bytes: a counter goes on
 /// counting.
 const SLACK: i64 = 1024;
+
+/// How much is kept of what a failed handler said where its charm's maker may keep no more, bytes.
+const SAID_BYTES: usize = 300;
+
+/// How many bytes a call would add to the log and the history.
+pub fn said_bytes(run: &Run, log: &[LogLine]) -> u64 {
+    let said = [&run.outcome.message, &run.outcome.stack].into_iter().flatten();
+    said.chain(log.iter().map(|line| &line.text)).map(|text| text.len() as u64).sum()
+}
+
+/// Leaves out what a handler said where its charm's maker may keep no more, for that reason: logs and histories are
+/// bounded for each charm, and there may be many charms.
+pub fn leave_out(why: &str, run: &mut Run, log: &mut Vec<LogLine>) {
+    if let Some(last) = log.last().map(|line| line.at) {
+        let text = format!("{} lines were not kept: {why}", log.len());
+        *log = vec![LogLine { at: last, level: LogLevel::Warn, text }];
+    }
+    run.outcome.stack = None;
+    if let Some(message) = &mut run.outcome.message {
+        message.truncate(message.floor_char_boundary(SAID_BYTES));
+    }
+}
 
 /// How much room there is for everybody.
 #[derive(Clone, Debug, PartialEq, Eq)]

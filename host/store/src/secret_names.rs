@@ -3,6 +3,9 @@
 //! Below a cell of a sign-in, at any depth, a key that names a token, a key or a password is secret. The guest that
 //! runs charms has the same table in `host/script/src/js/schema.js`, since what follows from a secret is found there.
 
+/// Rises with each change of what is secret by its name. A store notes by which rules it was sealed.
+pub const RULES: i64 = 1;
+
 /// The keys, without `_`, `-` and capitals.
 const SECRET_KEYS: [&str; 26] = [
     "accesskey",

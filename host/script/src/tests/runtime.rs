@@ -114,7 +114,7 @@ fn what_the_webs_api_throws_has_the_authors_place() {
         ("AbortSignal.abort().throwIfAborted();", "AbortError"),
         ("await new Response('[').json();", "SyntaxError"),
         ("await fetch('/x');", "TypeError"),
-        ("new Date(0).toLocaleString('en', { timeZone: 'Europe/Berlin' });", "RangeError"),
+        ("new Date(0).toLocaleString('en', { timeZone: 'Europe/Bielefeld' });", "RangeError"),
         ("crypto.getRandomValues([]);", "TypeMismatchError"),
         ("new TextDecoder('utf-8', { fatal: true }).decode(new Uint8Array([255]));", "TypeError"),
         ("setTimeout(() => new URL('x'), 5);", "TypeError"),

@@ -5,18 +5,18 @@ use bg_poller::CharmRef;
 use rusqlite::Transaction;
 
 use super::super::charms::charm_ref;
-use super::super::key::SecretsKey;
 use super::super::sound;
-use super::{FINGERPRINT, Failure, KeyError, NAMED_BY_FIRST_DIGESTS, Sealer, fingerprint, first};
+use super::{FINGERPRINT, Failure, KeyError, NAMED_BY_FIRST_DIGESTS, Sealer, fingerprint};
 
 /// Seals every cell again that is sealed, and notes the key by its present fingerprint. Fails, and changes nothing,
 /// without the key that the database was sealed with. A cell that is damaged stays as it is: only its charm is
 /// concerned, and it is reported where it is read.
 pub(in super::super) fn reseal(tx: &Transaction<'_>, sealer: &Sealer) -> Result<(), Failure> {
     let Some(noted) = fingerprint(tx)? else { return Ok(()) };
-    let key = SecretsKey::load(&sealer.path)?.ok_or_else(|| KeyError::Missing(sealer.path.clone()))?;
-    if noted != first::fingerprint(&key) {
-        return Err(KeyError::Other(sealer.path.clone()).into());
+    let path = || sealer.file.path().to_owned();
+    let key = sealer.file.load()?.ok_or_else(|| KeyError::Missing(path()))?;
+    if noted != key.first_fingerprint() {
+        return Err(KeyError::Other(path()).into());
     }
     tx.execute("UPDATE meta SET value = ?2 WHERE key = ?1", (FINGERPRINT, key.fingerprint()))?;
     tx.execute("INSERT INTO meta (key, value) VALUES (?1, 1)", [NAMED_BY_FIRST_DIGESTS])?;

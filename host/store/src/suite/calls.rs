@@ -89,6 +89,13 @@ pub(super) async fn a_failed_call_keeps_its_run_without_its_secrets(fixture: &dy
     assert_eq!(runs(store, &charm).await[0].outcome, outcome);
     assert_eq!(lines(store, &charm).await, ["sent (secret)"]);
     assert_eq!(registration(store, &charm).await.status, "HandlerFailed: 401 for (secret)");
+    // It knew the token that it replaces, and the one that it writes.
+    let mut failed = finished(&begin(store, &charm).await, &[("auth", "{\"token\":\"new-SECRET\"}")]);
+    failed.run = run(&charm, Outcome::failure(OutcomeKind::HandlerFailed, "tok-SECRET and new-SECRET"));
+    failed.log = vec![super::scene::line("tok-SECRET, new-SECRET")];
+    let outcome = keep(store, failed).await.unwrap().unwrap();
+    assert_eq!(outcome.message.as_deref(), Some("(secret) and (secret)"));
+    assert_eq!(lines(store, &charm).await.last().map(String::as_str), Some("(secret), (secret)"));
 }
 
 pub(super) async fn a_reader_gets_the_cells_of_the_version_that_it_began_with(fixture: &dyn Fixture) {

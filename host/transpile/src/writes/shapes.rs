@@ -1,6 +1,5 @@
 //! What is known of an expression's value without running it.
 
-
 use oxc::ast::ast::{
     Argument, ArrayExpression, BinaryExpression, CallExpression, ChainElement, Expression, IdentifierReference,
     MemberExpression, NewExpression, ObjectExpression, ObjectPropertyKind, PropertyKind, TSType,

@@ -7,7 +7,7 @@ use chacha20poly1305::{Key, XChaCha20Poly1305};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-use super::super::key::SecretsKey;
+use super::key::SecretsKey;
 
 /// The first byte of a sealed document.
 pub(super) const FORMAT: u8 = 1;

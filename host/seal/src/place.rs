@@ -9,7 +9,7 @@ use rustix::io::Errno;
 
 /// Gives `draft`, which is in the same folder, the name `to`; an error of the kind [`ErrorKind::AlreadyExists`] if that
 /// is taken. Afterwards the draft may still be there, as a second name of the same file.
-pub(super) fn place(draft: &Path, to: &Path) -> io::Result<()> {
+pub fn place(draft: &Path, to: &Path) -> io::Result<()> {
     // Not every file system has links (FAT, exFAT, some of networks), nor every one the other two.
     let mut last = Ok(());
     for way in [link, rename_to_new, rename_under_lock] {
@@ -60,7 +60,7 @@ fn rename_under_lock(draft: &Path, to: &Path) -> io::Result<()> {
 }
 
 /// Makes the name of a file durable.
-pub(super) fn sync_folder(file: &Path) -> io::Result<()> {
+pub fn sync_folder(file: &Path) -> io::Result<()> {
     if cfg!(unix) { File::open(folder(file))?.sync_all() } else { Ok(()) }
 }
 
