@@ -2,6 +2,8 @@
 //!
 //! Against a server in this process, and, where `LABS` names a checkout of it, the original's.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a benchmark prints, and ends when it cannot")]
+
 #[path = "../tests/session/fake.rs"]
 #[allow(dead_code, reason = "made for tests")]
 mod fake;

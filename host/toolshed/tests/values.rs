@@ -34,7 +34,7 @@ fn value() -> impl Strategy<Value = Value> {
             prop::collection::vec(inner.clone(), 0..6).prop_map(Value::List),
             (prop::collection::vec(inner.clone(), 0..3), 1..u32::MAX / 2, inner.clone()).prop_map(
                 |(mut list, holes, last)| {
-                    list.extend([Value::Holes(NonZeroU32::new(holes).unwrap()), last]);
+                    list.extend([Value::Holes(NonZeroU32::MIN.saturating_add(holes)), last]);
                     Value::List(list)
                 }
             ),

@@ -1,5 +1,7 @@
 //! Texts, hashes, names and a signature that the original's own code made (commontoolsinc/labs, `0c0261df3a`).
 
+#![allow(clippy::unwrap_used, reason = "a test's helper may panic as its test does")]
+
 use bg_identity::Identity;
 use bg_toolshed::{EntityId, Hash, StreamId, Value, decode, encode};
 use serde::Deserialize;
@@ -48,7 +50,8 @@ struct Stream {
 struct Signature {
     invocation: String,
     hash: String,
-    signature: String,
+    #[serde(rename = "signature")]
+    signed: String,
 }
 
 fn vectors() -> Vectors {
@@ -104,9 +107,9 @@ fn names_of_documents_are_those_of_the_original() {
 
 #[test]
 fn a_signature_over_a_hash_is_that_of_the_original() {
-    let Signature { invocation, hash, signature } = vectors().signature;
+    let Signature { invocation, hash, signed: expected } = vectors().signature;
     let hash_of_it = Hash::of(&decode(&invocation).unwrap());
     assert_eq!(hash_of_it.bare(), hash);
     let signed = Identity::from_passphrase("implicit trust").sign(hash_of_it.bytes());
-    assert_eq!(encode(&Value::Bytes(signed.to_vec())), signature);
+    assert_eq!(encode(&Value::Bytes(signed.to_vec())), expected);
 }

@@ -519,10 +519,11 @@ impl Space {
         let mut found = BTreeSet::new();
         let mut left = roots.to_vec();
         while let Some((id, links)) = left.pop() {
-            if found.insert(id.clone()) && links {
-                if let Some((_, Some(document))) = self.documents.get(&id) {
-                    links_in(document, &mut left);
-                }
+            if found.insert(id.clone())
+                && links
+                && let Some((_, Some(document))) = self.documents.get(&id)
+            {
+                links_in(document, &mut left);
             }
         }
         found
@@ -550,7 +551,7 @@ fn links_in(value: &Value, found: &mut Vec<(String, bool)>) {
     }
 }
 
-fn apply(document: &mut Value, path: &[&str], patch: &Value) {
+fn apply(document: &mut Value, path: &[&str], change: &Value) {
     let path: Vec<_> = path.iter().map(|key| key.replace("~1", "/").replace("~0", "~")).collect();
     let (last, path) = path.split_last().unwrap();
     let mut target = document;
@@ -559,10 +560,10 @@ fn apply(document: &mut Value, path: &[&str], patch: &Value) {
         target = entries.entry(key.clone()).or_insert(Value::object::<&str>([]));
     }
     let Value::Object(entries) = target else { panic!("no object at {last}") };
-    let value = || patch.get("value").unwrap().clone();
-    let values = || patch.get("values").and_then(Value::as_list).unwrap().to_vec();
+    let value = || change.get("value").unwrap().clone();
+    let values = || change.get("values").and_then(Value::as_list).unwrap().to_vec();
     let key = last.clone();
-    match text(patch, "op") {
+    match text(change, "op") {
         "remove" => drop(entries.remove(&key)),
         "replace" | "add" => drop(entries.insert(key, value())),
         op => {

@@ -67,7 +67,7 @@ async fn requests_of_a_moment_without_a_connection_are_answered_when_it_is_back(
         let space = space();
         let proxy = Proxy::to(server.address()).await;
         let mut config = config(proxy.address);
-        config.limits.reconnect = Duration::from_secs(60);
+        config.limits.reconnect = Duration::from_mins(1);
         let session = Session::open(&config, did(&space)).await.unwrap();
         session.commit(Commit::new().set(&id("a"), document(1))).await.unwrap();
         proxy.cut(None);

@@ -1,5 +1,7 @@
 //! Sessions with a server: the same tests against a fake one and, where there is a checkout, the original's.
 
+#![allow(clippy::unwrap_used, reason = "a test's helper may panic as its test does")]
+
 mod access;
 mod charms;
 mod events;
@@ -40,7 +42,7 @@ async fn becomes(session: &Session, id: &EntityId, is_so: impl Fn(&Document) -> 
         }
     };
     // Far above what any machine needs: a change that never comes is the fault.
-    tokio::time::timeout(std::time::Duration::from_secs(60), wait)
+    tokio::time::timeout(std::time::Duration::from_mins(1), wait)
         .await
         .unwrap_or_else(|_| panic!("{id} did not become so; it is {:?}", session.document(id)))
 }

@@ -28,6 +28,7 @@ struct Originals {
 }
 
 impl Originals {
+    #[expect(clippy::zombie_processes, reason = "it ends with this process, which is the one that would wait for it")]
     fn start(labs: &OsStr, events: bool) -> Self {
         let command = std::env::var("LABS_DENO").unwrap_or_else(|_| "deno run -A".to_owned());
         let mut words = command.split(' ');

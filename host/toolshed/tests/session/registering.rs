@@ -27,7 +27,7 @@ async fn registrations(session: &Session, is_so: impl Fn(&Registrations) -> bool
             session.changed(version).await.unwrap();
         }
     };
-    tokio::time::timeout(std::time::Duration::from_secs(60), wait)
+    tokio::time::timeout(std::time::Duration::from_mins(1), wait)
         .await
         .unwrap_or_else(|_| panic!("it is {:#?}", Registrations::read(|id| session.document(id))))
 }
