@@ -227,13 +227,18 @@ fn components_are_loaded_and_their_manifests_compared_with_the_grants() {
 #[test]
 fn the_fix_for_a_token_that_is_not_renewed_depends_on_the_cause() {
     for (status, body, check, fix) in [
-        ("400 Bad Request", r#"{"error": "invalid_grant"}"#, "OAuth tokens", "sign in again on the charm's page"),
+        (
+            "400 Bad Request",
+            r#"{"error": "invalid_grant"}"#,
+            "OAuth tokens",
+            "sign in again (`bg-wasm-host oauth login PROVIDER",
+        ),
         ("401 Unauthorized", r#"{"error": "invalid_client"}"#, "waiting charms", "correct the OAuth client"),
         (
             "400 Bad Request",
             r#"{"error": "Failed to refresh token"}"#,
             "other services",
-            "If it persists, sign in again on the charm's page",
+            "If it persists, sign in again (`bg-wasm-host oauth login PROVIDER",
         ),
         ("429 Too Many Requests", "", "other services", "raise the quota at the token service"),
         ("503 Service Unavailable", "", "other services", "check the token service, and --oauth-refresh-url"),

@@ -72,7 +72,7 @@ fn its_commands_are_in_the_tested_sections() {
 fn its_manifest_is_valid_and_has_every_field() {
     let [manifest] = &blocks("The manifest", "toml")[..] else { panic!("one manifest") };
     Manifest::parse(manifest).unwrap();
-    for line in ["[integration]\n", "[[http]]\n", "[config.api-base-url]\n"] {
+    for line in ["[integration]\n", "[[http]]\n", "[oauth]\n", "[config.api-base-url]\n"] {
         let (_, rest) = manifest.split_once(line).unwrap();
         let shown: BTreeSet<&str> = rest.lines().map_while(|line| Some(line.split_once(" = ")?.0)).collect();
         // The error about an unknown field lists the known ones.

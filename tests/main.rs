@@ -6,6 +6,7 @@ mod common;
 mod damaged;
 mod guest;
 
+mod accounts;
 mod admin;
 mod authors;
 mod backup;
@@ -48,6 +49,7 @@ mod reloading;
 mod replay;
 mod runtime;
 mod seeing;
+mod setup;
 mod shell;
 mod stalls;
 mod status;

@@ -5,6 +5,7 @@
 //! clients, servers and stores share it.
 
 mod access;
+mod accounts;
 pub mod names;
 mod operations;
 mod page;
@@ -12,6 +13,11 @@ mod trace_context;
 pub mod wire;
 
 pub use access::{AccessLevel, Acl, Actor, ParseAccessLevelError, Subject};
+pub use accounts::{
+    AccountCharm, AccountRequest, AccountState, AccountSummary, Accounts, AttachRequest, ClientRequest, ClientSummary,
+    DetachRequest, DeviceAnswer, DeviceBegun, DeviceQuestion, ForCharm, LoggedOut, SignInAnswer, SignInBegun,
+    SignInRequest, SignedIn, TokenRequest,
+};
 pub use operations::{
     CharmShow, CharmSummary, DeployRequest, Deployed, LogEntry, LogQuery, Runtime, SetRequest, SpaceSummary, Spaces,
 };

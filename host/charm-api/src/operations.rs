@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::{AccessLevel, Acl, DamagedRegistration, RegistrationFilter, Subject};
+use crate::{AccessLevel, Accounts, Acl, DamagedRegistration, RegistrationFilter, Subject};
 
 /// A charm to deploy.
 #[derive(Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -215,6 +215,6 @@ pub trait Spaces: Send + Sync {
 }
 
 /// Everything that a charm runtime does.
-pub trait Runtime: CharmRuntime + Spaces {}
+pub trait Runtime: CharmRuntime + Spaces + Accounts {}
 
-impl<T: CharmRuntime + Spaces + ?Sized> Runtime for T {}
+impl<T: CharmRuntime + Spaces + Accounts + ?Sized> Runtime for T {}

@@ -62,6 +62,27 @@ pub struct Damaged {
     pub damaged: Vec<crate::DamagedRegistration>,
 }
 
+/// Accounts at other services.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Accounts {
+    /// All of them, oldest first.
+    pub accounts: Vec<crate::AccountSummary>,
+}
+
+/// The operator's clients at providers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Clients {
+    /// All of them, by the names of their providers.
+    pub clients: Vec<crate::ClientSummary>,
+}
+
+/// What a charm lost with its account.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Detached {
+    /// The cells that are empty now.
+    pub cells: Vec<String>,
+}
+
 /// The revision of the registrations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Revision {

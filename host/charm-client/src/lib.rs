@@ -1,5 +1,6 @@
 //! The client of a charm runtime over HTTP.
 
+mod accounts;
 #[cfg(test)]
 mod again;
 mod call;

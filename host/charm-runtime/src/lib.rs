@@ -9,4 +9,7 @@ mod local;
 pub use bg_store::{Needed, Quotas, Reach, Tenancy};
 pub use bg_store_sqlite::{BackupError, KeyError, OpenError, SqlitePollStore, backup, check_database, is_unused};
 pub use bg_transpile::MAX_SOURCES;
-pub use local::{CredentialOrigins, Handlers, LocalHandle, LocalOptions, LocalRuntime, RUNS_KEPT, TRANSPILATIONS};
+pub use local::{
+    AccountOptions, CredentialOrigins, Handlers, LocalHandle, LocalOptions, LocalRuntime, RUNS_KEPT, TRANSPILATIONS,
+    work_as_renewer,
+};

@@ -14,10 +14,12 @@ mod grants;
 mod handlers;
 mod in_files;
 mod new;
+mod oauth;
 mod operator;
 mod pin;
 mod run;
 mod server;
+mod setup;
 mod tenants;
 mod values;
 
@@ -42,12 +44,14 @@ pub(crate) use grants::{GRANTS, GrantAll, GrantArgs};
 pub(crate) use handlers::EgressMode;
 pub(crate) use handlers::{GUESTS, HandlerArgs};
 pub(crate) use new::{Language, NewArgs};
+pub(crate) use oauth::{ClientCommand, ClientSetArgs, LoginArgs, OAuthCommand};
 pub(crate) use operator::{ConfigCommand, DoctorArgs, ListArgs, Shell, StatusArgs};
 pub(crate) use pin::Pin;
 pub(crate) use run::{RunArgs, ServeArgs};
 #[cfg(test)]
 pub(crate) use server::Registration;
 pub(crate) use server::ServerArgs;
+pub(crate) use setup::{SetupCommand, SetupGmailArgs};
 use values::parse_interval;
 pub(crate) use values::{CellPath, OwnInterval};
 
@@ -129,6 +133,12 @@ pub(crate) enum Command {
     /// Deploy charms, try them out, and see what they do
     #[command(subcommand)]
     Charm(CharmCommand),
+    /// Sign in at other services, and give charms the tokens
+    #[command(subcommand, name = "oauth")]
+    OAuth(OAuthCommand),
+    /// Lead through a whole setup, step by step
+    #[command(subcommand)]
+    Setup(SetupCommand),
     /// Write a new, working integration: its source, manifest and test
     New(NewArgs),
     /// Describe a component, its imports and the grants it asks for, without running it
@@ -191,6 +201,18 @@ pub(crate) enum Command {
         /// The limits
         options: Vec<String>,
     },
+    /// Renew an account, for the process that starts this
+    #[command(hide = true)]
+    RenewAccount {
+        /// The database
+        database: PathBuf,
+        /// The account
+        account: String,
+        /// The number of its grant
+        generation: u64,
+        /// The key of the database's secrets
+        secrets_key: Option<PathBuf>,
+    },
     /// Transpile a charm, sent by the service that starts this
     #[command(hide = true)]
     TranspileCharm {
@@ -233,6 +255,7 @@ impl Command {
         match self {
             Self::Run(_) | Self::Serve(_) => true,
             Self::Charm(CharmCommand::Deploy(args)) => args.update.is_none(),
+            Self::Setup(_) | Self::OAuth(OAuthCommand::Client(ClientCommand::Set(_))) => true,
             _ => false,
         }
     }

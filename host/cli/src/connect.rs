@@ -25,7 +25,7 @@ use url::Url;
 use crate::args::{Common, HandlerArgs};
 use crate::confine::Confinement;
 use crate::paths::{self, DataDir};
-use crate::{progress, telemetry};
+use crate::{progress, providers, telemetry};
 
 /// A charm runtime, as a command uses it.
 pub(crate) type AnyRuntime = Arc<dyn Runtime>;
@@ -161,9 +161,7 @@ fn remote(common: &Common, url: Url, trust: &ServerTrust, identity: Identity) ->
 pub(crate) async fn client(common: &Common) -> anyhow::Result<AnyRuntime> {
     match endpoint(common).await? {
         Endpoint::Remote { url, trust } => Ok(Arc::new(remote(common, url, &trust, operator(common)?))),
-        Endpoint::Local(data_dir) => {
-            Ok(Arc::new(open(LocalOptions::new(data_dir.runtime_database())).await?.as_actor(Actor::Operator)))
-        }
+        Endpoint::Local(data_dir) => Ok(Arc::new(open(local(&data_dir)?).await?.as_actor(Actor::Operator))),
     }
 }
 
@@ -173,7 +171,7 @@ pub(crate) async fn with_owner(common: &Common) -> anyhow::Result<AnyRuntime> {
         Endpoint::Remote { .. } => client(common).await,
         Endpoint::Local(data_dir) => {
             let owner = Some(operator(common)?.did());
-            let options = LocalOptions { owner, ..LocalOptions::new(data_dir.runtime_database()) };
+            let options = LocalOptions { owner, ..local(&data_dir)? };
             Ok(Arc::new(open(options).await?.as_actor(Actor::Operator)))
         }
     }
@@ -375,9 +373,15 @@ pub(crate) async fn open_with_handlers(
         tenancy,
         transpiler: Some(ChildCommand::this_program(["transpile-charm"])),
         transpilations: handlers.limits().transpilations,
-        ..LocalOptions::new(data_dir.runtime_database())
+        ..local(data_dir)?
     };
     open(options).await
+}
+
+/// The local runtime of a data directory, with the providers that are known there.
+fn local(data_dir: &DataDir) -> anyhow::Result<LocalOptions> {
+    let accounts = providers::options(data_dir.path())?;
+    Ok(LocalOptions { accounts, ..LocalOptions::new(data_dir.runtime_database()) })
 }
 
 async fn open(options: LocalOptions) -> anyhow::Result<Arc<LocalRuntime>> {

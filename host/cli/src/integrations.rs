@@ -129,7 +129,7 @@ impl Answers {
             if let Some(credential) = &asked.credential {
                 writeln!(
                     terminal,
-                    "    The host adds each charm's token ({}); the integration never sees it.",
+                    "    The host adds each charm's secret ({}); the integration never sees it.",
                     output::printable(&credential.to_string())
                 )?;
             }

@@ -21,6 +21,7 @@ mod output;
 mod paths;
 mod pins;
 mod progress;
+mod providers;
 #[cfg(test)]
 mod reference;
 mod reload;
@@ -39,8 +40,8 @@ use tokio_util::sync::CancellationToken;
 
 use args::{Cli, Command};
 use commands::{
-    backup, charm, compile, config as config_check, doctor, egress, identity, inspect, new, registrations, run, serve,
-    shell, space, status, transpile,
+    backup, charm, compile, config as config_check, doctor, egress, identity, inspect, new, oauth, registrations,
+    renew, run, serve, setup, shell, space, status, transpile,
 };
 use confine::Confined;
 use reload::Watcher;
@@ -51,9 +52,16 @@ fn main() -> ExitCode {
     restart::hold_hangup_if_restarted();
     let mut cli = Cli::try_parse().unwrap_or_else(|error| output::exit(&error));
     cli.common.makes_data_dir = cli.command.makes_data_dir();
+    if matches!(cli.command, Command::Setup(_)) && cli.common.log == "info" {
+        // It prints its steps; lines about them would come twice.
+        "warn".clone_into(&mut cli.common.log);
+    }
     match &cli.command {
         Command::CompileComponent { options } => return compile::run(options),
         Command::TranspileCharm { options } => return transpile::run(options),
+        Command::RenewAccount { database, account, generation, secrets_key } => {
+            return renew::run(database, account, *generation, secrets_key.as_ref());
+        }
         Command::WatchComponents { most, components } => return reload::watch(components, *most),
         _ => {}
     }
@@ -145,6 +153,8 @@ async fn perform(cli: Cli, watcher: Option<Watcher>, restart: &Restart) -> anyho
         Command::Trigger(args) => charm::trigger::run(&common, &args).await?,
         Command::Runs { charm, limit, json } => registrations::runs(&common, &charm, limit, json.json).await?,
         Command::Charm(command) => return charm::run(&common, &command).await,
+        Command::OAuth(command) => oauth::run(&common, &command).await?,
+        Command::Setup(command) => setup::run(&common, &command).await?,
         Command::New(args) => new::run(&args)?,
         Command::Inspect { file, json, grants } => inspect::run(&file, json.json, &grants).await?,
         Command::Egress(command) => return Ok(egress::run(&command).await),
@@ -153,7 +163,10 @@ async fn perform(cli: Cli, watcher: Option<Watcher>, restart: &Restart) -> anyho
         Command::Space(command) => space::run(&common, &command).await?,
         Command::Identity(command) => identity::run(&common, &command)?,
         // Handled first, see `main`.
-        Command::CompileComponent { .. } | Command::TranspileCharm { .. } | Command::WatchComponents { .. } => {}
+        Command::CompileComponent { .. }
+        | Command::TranspileCharm { .. }
+        | Command::RenewAccount { .. }
+        | Command::WatchComponents { .. } => {}
         Command::Backup { file } => backup::run(&common, &file).await?,
         Command::Completions { shell } => shell::completions(shell)?,
         Command::Man { folder } => shell::man(folder.as_deref())?,

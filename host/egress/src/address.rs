@@ -14,7 +14,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use ipnet::{Ipv4Net, Ipv6Net};
 
 /// The name of cloud metadata addresses in messages. Names of the providers' own start with it.
-pub(crate) const METADATA: &str = "cloud metadata";
+const METADATA: &str = "cloud metadata";
 
 /// A block of addresses, and its description.
 type Block<N> = (N, &'static str);
@@ -108,6 +108,31 @@ pub fn special(address: IpAddr) -> Option<&'static str> {
         IpAddr::V4(address) => special_v4(address),
         IpAddr::V6(address) => special_v6(address),
     }
+}
+
+/// Why an address is not dialled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RefusedAddress {
+    /// The kind of address.
+    pub what: &'static str,
+    /// Whether `--allow-private` with the request's origin would permit it.
+    pub can_be_allowed: bool,
+}
+
+/// Whether an address is refused to a request whose origin the operator has named with `--allow-private`, or has not.
+///
+/// ```
+/// use bg_egress::refused;
+///
+/// assert!(refused("10.0.0.7".parse().unwrap(), false).unwrap().can_be_allowed);
+/// assert_eq!(refused("10.0.0.7".parse().unwrap(), true), None);
+/// // It serves this machine's credentials.
+/// assert!(!refused("169.254.169.254".parse().unwrap(), true).unwrap().can_be_allowed);
+/// ```
+pub fn refused(address: IpAddr, is_named: bool) -> Option<RefusedAddress> {
+    let what = special(address)?;
+    let can_be_allowed = !what.starts_with(METADATA);
+    if is_named && can_be_allowed { None } else { Some(RefusedAddress { what, can_be_allowed }) }
 }
 
 fn special_v4(address: Ipv4Addr) -> Option<&'static str> {

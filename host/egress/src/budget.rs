@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use crate::error::{EgressError, Wait};
 use crate::limits::HttpLimits;
 use crate::secrets::{KnownSecret, Secrets};
+use crate::turns::{Purpose, Turn, Turns};
 
 /// The HTTP budget of one call of a guest: how many requests, how many at a time, until when, and where its secrets may
 /// go; and the charm that the call is for. Clones share it.
@@ -19,6 +20,7 @@ pub struct CallBudget {
     inner: Arc<Inner>,
     secrets: Arc<Secrets>,
     charm: Option<Arc<CharmRef>>,
+    purpose: Purpose,
 }
 
 #[derive(Debug)]
@@ -32,7 +34,7 @@ struct Inner {
 
 /// A semaphore for requests in flight. More permits than tokio's semaphores can hold would panic, so the count is
 /// clamped.
-pub(crate) fn permits(count: usize) -> Arc<Semaphore> {
+fn permits(count: usize) -> Arc<Semaphore> {
     Arc::new(Semaphore::new(count.clamp(1, Semaphore::MAX_PERMITS)))
 }
 
@@ -40,7 +42,7 @@ pub(crate) fn permits(count: usize) -> Arc<Semaphore> {
 #[derive(Debug)]
 pub(crate) struct Permit {
     _of_call: OwnedSemaphorePermit,
-    _of_owner: OwnedSemaphorePermit,
+    _of_owner: Turn,
 }
 
 impl CallBudget {
@@ -54,7 +56,7 @@ impl CallBudget {
             permits,
             deadline: deadline.into(),
         };
-        Self { inner: Arc::new(inner), secrets: Arc::default(), charm: None }
+        Self { inner: Arc::new(inner), secrets: Arc::default(), charm: None, purpose: Purpose::Other }
     }
 
     /// The same budget, for a guest that knows these secrets.
@@ -68,6 +70,12 @@ impl CallBudget {
     #[must_use]
     pub fn for_charm(self, charm: CharmRef) -> Self {
         Self { charm: Some(Arc::new(charm)), ..self }
+    }
+
+    /// The same budget, for a call of that purpose.
+    #[must_use]
+    pub(crate) fn for_purpose(self, purpose: Purpose) -> Self {
+        Self { purpose, ..self }
     }
 
     /// The charm that all requests of the call are for, if known.
@@ -111,7 +119,7 @@ impl CallBudget {
     }
 
     /// Waits for the permits of one request: the call's, then its owner's.
-    pub(crate) async fn permit(&self, of_owner: &Arc<Semaphore>, limits: &HttpLimits) -> Result<Permit, EgressError> {
+    pub(crate) async fn permit(&self, of_owner: &Arc<Turns>, limits: &HttpLimits) -> Result<Permit, EgressError> {
         let started = Instant::now();
         let until = self.inner.deadline.min(started + limits.request_time);
         // Timers are coarse: without this check, a request could start up to a millisecond after its call ended.
@@ -122,13 +130,14 @@ impl CallBudget {
         let both = async {
             let of_call = self.inner.permits.clone().acquire_owned().await?;
             has_own.store(true, Ordering::Relaxed);
-            let of_owner = of_owner.clone().acquire_owned().await?;
+            let space = self.charm.as_ref().map(|charm| &charm.space);
+            let of_owner = of_owner.take(self.purpose, space).await;
             Ok::<_, AcquireError>(Permit { _of_call: of_call, _of_owner: of_owner })
         };
         if let Ok(Ok(permit)) = tokio::time::timeout_at(until, both).await {
             return Ok(permit);
         }
-        // The semaphores are never closed, so this is a timeout.
+        // The semaphore is never closed, so this is a timeout.
         let what = if has_own.load(Ordering::Relaxed) { Wait::SharedPermit } else { Wait::Permit };
         Err(EgressError::Timeout { what, after: until - started })
     }
@@ -200,7 +209,9 @@ mod tests {
         let (one, other) = (budget(2, 1), budget(2, 1));
         let limits = HttpLimits::default();
         // The call or its owner has no permit left.
-        for (owner, next, waited_for) in [(permits(2), &one, Wait::Permit), (permits(1), &other, Wait::SharedPermit)] {
+        for (owner, next, waited_for) in
+            [(Turns::new(2), &one, Wait::Permit), (Turns::new(1), &other, Wait::SharedPermit)]
+        {
             let held = one.permit(&owner, &limits).await.unwrap();
             assert_eq!(one.in_flight(), 1);
             let refused = next.permit(&owner, &limits).await.unwrap_err();

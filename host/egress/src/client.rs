@@ -5,13 +5,12 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bg_manifest::{AskedHttp, CredentialPath, EffectiveGrant};
+use bg_manifest::{AskedHttp, Credential, EffectiveGrant};
 use bytes::Bytes;
 use http::Method;
 use http_body::Body;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tracing::Instrument as _;
 
@@ -25,7 +24,8 @@ use crate::grants::{Admitted, Granted};
 use crate::limits::{HttpLimits, RequestOptions};
 use crate::shared::{GateError, Shared};
 use crate::target::Target;
-use crate::{Owner, budget, route, tls};
+use crate::turns::{Purpose, Turns};
+use crate::{Owner, route, tls};
 
 /// How long an idle connection is kept: longer than the shortest usual poll interval (20 s), so that the next poll can
 /// reuse it.
@@ -60,7 +60,7 @@ impl ClientOptions {
 
 /// One owner's client of the gate, with its own grants, connections and TLS sessions. Clones share them.
 #[derive(Clone)]
-pub struct GateClient(Arc<Inner>);
+pub struct GateClient(Arc<Inner>, Purpose);
 
 pub(crate) struct Inner {
     pub(crate) gate: Arc<Shared>,
@@ -68,7 +68,7 @@ pub(crate) struct Inner {
     pub(crate) credentials: Option<Arc<dyn CredentialSource>>,
     pub(crate) limits: HttpLimits,
     /// Permits for requests in flight, shared by all calls.
-    pub(crate) permits: Arc<Semaphore>,
+    pub(crate) permits: Arc<Turns>,
     /// For hosts that the operator named: keeps connections for later requests.
     pub(crate) http: HttpClient,
     /// For all other hosts: opens a connection for each request and closes it afterwards, since a guest may send to any
@@ -86,7 +86,7 @@ pub struct Verdict {
     /// The option that would cover it.
     pub option: Option<String>,
     /// Where a credential would come from.
-    pub credential: Option<CredentialPath>,
+    pub credential: Option<Credential>,
 }
 
 impl fmt::Debug for GateClient {
@@ -95,6 +95,7 @@ impl fmt::Debug for GateClient {
             .field("owner", &self.0.granted.owner)
             .field("grants", &self.0.granted.grants)
             .field("limits", &self.0.limits)
+            .field("purpose", &self.1)
             .finish_non_exhaustive()
     }
 }
@@ -106,8 +107,17 @@ impl GateClient {
         let connector = Connector::new(Arc::new(tls::config(&gate.extra_roots)?));
         let http = http_client(connector.clone(), &limits, IDLE_CONNECTIONS);
         let http_closing = http_client(connector, &limits, 0);
-        let permits = budget::permits(limits.concurrent_per_owner);
-        Ok(Self(Arc::new(Inner { gate, granted, credentials, limits, permits, http, http_closing })))
+        let permits = Turns::new(limits.concurrent_per_owner);
+        // A component is called for polls only.
+        let purpose = if granted.owner == Owner::Charms { Purpose::Other } else { Purpose::Poll };
+        let inner = Inner { gate, granted, credentials, limits, permits, http, http_closing };
+        Ok(Self(Arc::new(inner), purpose))
+    }
+
+    /// The same client, for calls that are part of polls: some of the permits are for them only.
+    #[must_use]
+    pub fn for_polls(&self) -> Self {
+        Self(Arc::clone(&self.0), Purpose::Poll)
     }
 
     /// Who sends the requests.
@@ -127,7 +137,7 @@ impl GateClient {
 
     /// The budget of a call that ends at `deadline` (a `std` or a `tokio` instant).
     pub fn budget(&self, deadline: impl Into<Instant>) -> CallBudget {
-        CallBudget::new(&self.0.limits, deadline)
+        CallBudget::new(&self.0.limits, deadline).for_purpose(self.1)
     }
 
     /// What the gate would decide about a request, as far as that is known without looking up a name or sending

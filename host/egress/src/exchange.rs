@@ -5,14 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, Response, StatusCode, header};
+use http::{HeaderMap, HeaderName, Method, Response, StatusCode, header};
 use http_body::Body;
 use hyper::body::Incoming;
 use hyper_util::client::legacy::connect::capture_connection;
 use tokio::time::{Instant, timeout};
 
+use crate::attached::Attached;
 use crate::audit::Audit;
-use crate::bearer::Bearer;
 use crate::body::{Copied, RequestBody, ResponseBody, Times};
 use crate::budget::{CallBudget, Permit, Progress, Stage};
 use crate::charm::RequestCharm;
@@ -114,7 +114,7 @@ impl Inner {
 
         let addresses = route::find(&self.gate, &self.limits, &target, time.within(options.connect)).await?;
         let credential = match (&charm, &credential) {
-            (Some(charm), Some(path)) => Some(self.credential(charm, path, &target, &addresses)?),
+            (Some(charm), Some(asked)) => Some(self.credential(charm, asked, &target, &addresses)?),
             _ => None,
         };
         let http = if is_named { &self.http } else { &self.http_closing };
@@ -123,21 +123,21 @@ impl Inner {
         let response = match credential {
             None => self.send(&dispatch, None, body, audit).await?.0,
             Some(credential) => {
-                let bearer = credential.bearer(time.within(None)).await?;
+                let attached = credential.attached(time.within(None)).await?;
                 audit.with_credential();
-                let (response, copy) = self.send(&dispatch, Some(&bearer), body, audit).await?;
+                let (response, copy) = self.send(&dispatch, Some(&attached), body, audit).await?;
                 // A refused request had no effect, so it may be sent once more.
                 let again = copy.as_ref().filter(|_| response.status() == StatusCode::UNAUTHORIZED);
                 let mut renewed = None;
                 if let Some(body) = again.and_then(Copied::whole) {
-                    match credential.renewed(&bearer, time.within(None)).await {
-                        Ok(bearer) => renewed = bearer.map(|bearer| (bearer, body)),
+                    match credential.renewed(&attached, time.within(None)).await {
+                        Ok(attached) => renewed = attached.map(|attached| (attached, body)),
                         Err(error) => not_renewed = Some(error),
                     }
                 }
-                if let Some((bearer, body)) = renewed {
+                if let Some((attached, body)) = renewed {
                     audit.resent();
-                    self.send(&dispatch, Some(&bearer), RequestBody::whole(body, deadline), audit).await?.0
+                    self.send(&dispatch, Some(&attached), RequestBody::whole(body, deadline), audit).await?.0
                 } else {
                     response
                 }
@@ -187,13 +187,13 @@ impl Inner {
     async fn send(
         &self,
         dispatch: &Dispatch<'_>,
-        bearer: Option<&Bearer>,
+        attached: Option<&Attached>,
         mut body: RequestBody,
         audit: &mut Audit,
     ) -> Result<(Response<Incoming>, Option<Copied>), EgressError> {
-        let may_be_resent = bearer.is_some() || dispatch.method.is_idempotent();
+        let may_be_resent = attached.is_some() || dispatch.method.is_idempotent();
         let copy = may_be_resent.then(|| body.copied());
-        let error = match self.send_once(dispatch.http, dispatch, bearer, body).await {
+        let error = match self.send_once(dispatch.http, dispatch, attached, body).await {
             Ok(response) => return Ok((response, copy)),
             Err(Unanswered { error, connection_lost: false }) => return Err(error),
             Err(Unanswered { error, connection_lost: true }) => error,
@@ -203,7 +203,7 @@ impl Inner {
         audit.resent();
         let body = RequestBody::whole(body, dispatch.time.deadline);
         let response =
-            self.send_once(&self.http_closing, dispatch, bearer, body).await.map_err(|failed| failed.error)?;
+            self.send_once(&self.http_closing, dispatch, attached, body).await.map_err(|failed| failed.error)?;
         Ok((response, copy))
     }
 
@@ -212,7 +212,7 @@ impl Inner {
         &self,
         http: &HttpClient,
         dispatch: &Dispatch<'_>,
-        bearer: Option<&Bearer>,
+        attached: Option<&Attached>,
         body: RequestBody,
     ) -> Result<Response<Incoming>, Unanswered> {
         let Dispatch { method, headers, target, addresses, time, .. } = dispatch;
@@ -220,8 +220,8 @@ impl Inner {
         *request.method_mut() = method.clone();
         *request.uri_mut() = target.uri().clone();
         *request.headers_mut() = headers.clone();
-        if let Some(bearer) = bearer {
-            request.headers_mut().insert(header::AUTHORIZATION, bearer.header());
+        if let Some(attached) = attached {
+            attached.attach(request.headers_mut());
         }
         let connection = capture_connection(&mut request);
         let pinned = Pinned {
@@ -247,18 +247,23 @@ impl Inner {
         Err(Unanswered { error, connection_lost })
     }
 
-    /// A guest may send its own `Authorization` header, but not where the host attaches one: it could pass off its own
-    /// account as the charm's, or find out which of the two the server prefers.
+    /// A guest may send its own `Authorization` header, but not where the host attaches a credential: it could pass off
+    /// its own account as the charm's, or find out which of the two the server prefers. The same holds for the header
+    /// that the host attaches there, in any spelling.
     fn check_authorization(&self, headers: &HeaderMap, target: &Target) -> Result<(), EgressError> {
-        if headers.contains_key(header::AUTHORIZATION) && self.granted.has_credential_at(target) {
-            let message = format!(
-                "{} may not send its own Authorization header to {}, because the host attaches one there",
-                self.granted.owner,
-                target.origin()
-            );
-            return Err(EgressError::Denied { rule: Rule::OwnAuthorization, message, option: None });
-        }
-        Ok(())
+        let attached = self.granted.headers_attached_at(target);
+        let is_own = |name: &&HeaderName| {
+            **name == header::AUTHORIZATION || attached.iter().any(|attached| headers::are_alike(attached, name))
+        };
+        let own = headers.keys().filter(|_| !attached.is_empty()).find(is_own);
+        let Some(own) = own else { return Ok(()) };
+        let own = if own == header::AUTHORIZATION { "Authorization" } else { own.as_str() };
+        let message = format!(
+            "{} may not send its own {own} header to {}, because the host attaches one there",
+            self.granted.owner,
+            target.origin()
+        );
+        Err(EgressError::Denied { rule: Rule::OwnAuthorization, message, option: None })
     }
 }
 

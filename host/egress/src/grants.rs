@@ -1,10 +1,10 @@
 //! Whether a grant covers a request, and which option would.
 
 use bg_manifest::{
-    AskedHttp, CredentialPath, EffectiveGrant, HostPattern, HttpGrant, Methods, Mismatch, OperatorGrant,
+    AskedHttp, Credential, EffectiveGrant, HostPattern, HttpGrant, Methods, Mismatch, OperatorGrant,
     command_line_option, find_grant,
 };
-use http::Method;
+use http::{HeaderName, Method};
 
 use crate::audit::Decision;
 use crate::error::{EgressError, Rule};
@@ -20,7 +20,7 @@ pub(crate) struct Admitted {
     pub(crate) rule: String,
     /// The option that would cover it, if no grant does.
     pub(crate) option: Option<String>,
-    pub(crate) credential: Option<CredentialPath>,
+    pub(crate) credential: Option<Credential>,
     /// Whether the operator named this very host. The operator names few hosts, but a guest can invent any number of
     /// names under a wildcard.
     pub(crate) is_named: bool,
@@ -81,10 +81,10 @@ impl Granted {
         }
     }
 
-    /// Whether the host attaches credentials anywhere at the target's origin.
-    pub(crate) fn has_credential_at(&self, target: &Target) -> bool {
-        let mut with_credential = self.grants.iter().filter(|effective| effective.credential.is_some());
-        with_credential.any(|EffectiveGrant { grant, .. }| grant.matches_origin(target.url()))
+    /// The headers in which the host attaches credentials anywhere at the target's origin.
+    pub(crate) fn headers_attached_at(&self, target: &Target) -> Vec<HeaderName> {
+        let there = self.grants.iter().filter(|effective| effective.grant.matches_origin(target.url()));
+        there.filter_map(|effective| Some(effective.credential.as_ref()?.scheme.header())).collect()
     }
 
     /// The option that would grant a request, with everything that the manifest asks for with it; if the manifest is

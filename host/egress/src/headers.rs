@@ -7,7 +7,9 @@ use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
 use crate::error::{EgressError, Part, Rule};
 use crate::limits::HttpLimits;
-use refused::{Sets, sets};
+pub(crate) use refused::{are_alike, sets};
+
+use refused::Sets;
 
 /// The header in which a guest names the charm whose credential it wants. It never leaves the host.
 pub(crate) const CHARM_HEADER: HeaderName = HeaderName::from_static("bg-charm");

@@ -50,8 +50,8 @@
 //! ```
 
 mod address;
+mod attached;
 mod audit;
-mod bearer;
 mod body;
 mod budget;
 mod charm;
@@ -73,8 +73,9 @@ mod secrets;
 mod shared;
 mod target;
 mod tls;
+mod turns;
 
-pub use address::special;
+pub use address::{RefusedAddress, refused, special};
 pub use audit::{AuditHook, AuditRecord, Decision};
 pub use body::ResponseBody;
 pub use budget::{CallBudget, Progress, Stage};

@@ -12,7 +12,8 @@ bg_limits::limits! {
     /// Requests of one call in flight at a time. Browsers open six connections to a server; a few more cost us little.
     "http-requests-at-once" => concurrent_per_call [CONCURRENT_PER_CALL]: Count(usize) = 8;
     /// Requests of one owner in flight at a time, in all its calls: enough for sixteen calls, the default number of
-    /// concurrent polls. Each holds a socket, and the process has a limited number of them for everybody.
+    /// concurrent polls. Each holds a socket, and the process has a limited number of them for everybody. A quarter of
+    /// them is for polls only.
     "http-requests-at-once-in-all" => concurrent_per_owner [CONCURRENT_PER_OWNER]: Count(usize) =
         16 * CONCURRENT_PER_CALL;
     /// Bytes of one response body, as sent by the server (nothing is decompressed here). Eight at a time fill the

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bg_manifest::{Origin, command_line_option};
 
-use crate::address::{METADATA, special};
+use crate::address::{RefusedAddress, refused};
 use crate::error::{EgressError, Part, Rule, Wait};
 use crate::limits::HttpLimits;
 use crate::shared::Shared;
@@ -68,15 +68,12 @@ fn check(gate: &Shared, target: &Target, address: IpAddr) -> Result<(), EgressEr
             });
         }
     }
-    match special(address) {
-        // It serves this machine's credentials, so no option is suggested.
-        Some(what) if what.starts_with(METADATA) => {
-            Err(EgressError::Address { origin: origin.to_string(), address, what, option: None })
+    match refused(address, named) {
+        None => Ok(()),
+        Some(RefusedAddress { what, can_be_allowed }) => {
+            let option = can_be_allowed.then(option).flatten();
+            Err(EgressError::Address { origin: origin.to_string(), address, what, option })
         }
-        Some(what) if !named => {
-            Err(EgressError::Address { origin: origin.to_string(), address, what, option: option() })
-        }
-        _ => Ok(()),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::config_error::ConfigError;
-use crate::credential::CredentialPath;
+use crate::credential::Credential;
 use crate::grant::HttpGrant;
 use crate::host::HostPattern;
 use crate::manifest::Manifest;
@@ -13,8 +13,8 @@ use crate::manifest::Manifest;
 pub struct AskedHttp {
     /// Where to, and with which methods.
     pub grant: HttpGrant,
-    /// The bearer token that the gate adds, if any.
-    pub credential: Option<CredentialPath>,
+    /// The secret that the gate adds, if any.
+    pub credential: Option<Credential>,
     /// The reason, for the operator.
     pub reason: String,
 }
@@ -50,7 +50,7 @@ impl Manifest {
             }
             Ok(AskedHttp {
                 grant: grant.with_methods(http.methods.clone()),
-                credential: http.credential.clone(),
+                credential: http.credential.clone().map(|path| Credential { path, scheme: http.scheme.clone() }),
                 reason: http.reason.clone(),
             })
         });

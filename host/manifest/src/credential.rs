@@ -3,12 +3,45 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::scheme::CredentialScheme;
 use crate::text::text_serde;
 
 const MAX_PARTS: usize = 8;
 const MAX_PART_CHARS: usize = 64;
 
-/// Where the gate finds a bearer token: a path within the charm that the request is made for, written
+/// What the gate adds to a request: a secret of the charm that the request is made for, and how it is sent. Written as
+/// the path alone if it is sent as a bearer token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Credential {
+    /// Where the secret is.
+    pub path: CredentialPath,
+    /// How it is sent.
+    pub scheme: CredentialScheme,
+}
+
+impl From<CredentialPath> for Credential {
+    fn from(path: CredentialPath) -> Self {
+        Self { path, scheme: CredentialScheme::Bearer }
+    }
+}
+
+impl FromStr for Credential {
+    type Err = ParseCredentialPathError;
+
+    /// A path: a bearer token.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.parse().map(CredentialPath::into)
+    }
+}
+
+impl fmt::Display for Credential {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.path.fmt(f)?;
+        if self.scheme.is_bearer() { Ok(()) } else { write!(f, " as {}", self.scheme) }
+    }
+}
+
+/// Where the gate finds a secret: a path within the charm that the request is made for, written
 /// `charm.auth.token`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CredentialPath(Vec<String>);

@@ -7,19 +7,19 @@ use http::Method;
 use url::Url;
 
 use crate::config::AskedHttp;
-use crate::credential::CredentialPath;
+use crate::credential::Credential;
 use crate::grant::HttpGrant;
 use crate::methods::Methods;
 use crate::mismatch::Mismatch;
 use crate::operator::{OperatorGrant, command_line_option};
 
-/// What the gate allows, and the token that it attaches.
+/// What the gate allows, and the secret that it attaches.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EffectiveGrant {
     /// Where to, and with which methods.
     pub grant: HttpGrant,
-    /// The bearer token that the gate attaches, if any.
-    pub credential: Option<CredentialPath>,
+    /// The secret that the gate attaches, if any.
+    pub credential: Option<Credential>,
 }
 
 /// A grant without a credential.

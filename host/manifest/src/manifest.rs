@@ -10,6 +10,8 @@ use url::Url;
 use crate::config_error::ConfigError;
 use crate::credential::CredentialPath;
 use crate::methods::Methods;
+use crate::oauth::OAuthEntry;
+use crate::scheme::CredentialScheme;
 use crate::template::{UrlTemplate, is_config_key};
 use crate::text::{line, non_empty_line, optional_line};
 use crate::{interval, text};
@@ -32,6 +34,9 @@ pub struct Manifest {
     /// What it asks for: at most 64 entries.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub http: Vec<HttpEntry>,
+    /// Where the people of its charms sign in, if they do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub oauth: Option<OAuthEntry>,
     /// The config values that it reads, by name: at most 64.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "config_keys")]
     pub config: BTreeMap<String, ConfigKey>,
@@ -75,9 +80,12 @@ pub struct HttpEntry {
     /// The methods: GET and HEAD by default.
     #[serde(default = "Methods::read")]
     pub methods: Methods,
-    /// The bearer token that the gate adds, if any.
+    /// The secret of a charm that the gate adds, if any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credential: Option<CredentialPath>,
+    /// How it is sent: `bearer` by default, `bot`, `token`, `basic`, or `header:NAME`.
+    #[serde(default, skip_serializing_if = "CredentialScheme::is_bearer")]
+    pub scheme: CredentialScheme,
     /// The reason, shown to the operator, who decides by it. At most 300 characters.
     #[serde(deserialize_with = "non_empty_line::<_, 300>")]
     pub reason: String,
@@ -115,6 +123,12 @@ pub enum ManifestError {
         /// The key.
         key: String,
     },
+    /// An entry says how to send a credential that it does not name.
+    #[error("[[http]] entry {entry} has a scheme without a credential; add credential = \"charm.auth.token\"")]
+    SchemeAlone {
+        /// The entry, counted from 1.
+        entry: usize,
+    },
     /// With the default config values, it asks for something that can't be granted.
     #[error("the manifest asks for something that can't be granted: {0}")]
     Asked(ConfigError),
@@ -149,6 +163,9 @@ impl Manifest {
         for (index, http) in self.http.iter().enumerate() {
             if let Some(key) = http.url.keys().find(|key| !self.config.contains_key(*key)) {
                 return Err(ManifestError::Undeclared { entry: index + 1, key: key.into() });
+            }
+            if http.credential.is_none() && !http.scheme.is_bearer() {
+                return Err(ManifestError::SchemeAlone { entry: index + 1 });
             }
         }
         // A key without a default is for the operator to set; other mistakes should be found when the component is
@@ -223,6 +240,10 @@ reason = "To ask whether there is new mail."
 url = "https://status.example.com"
 reason = "To ask whether it is up."
 
+[oauth]
+provider = "google"
+scopes = ["https://www.googleapis.com/auth/gmail.readonly"]
+
 [config.api-base-url]
 description = "Where the API is."
 default = "https://gmail.googleapis.com"
@@ -236,9 +257,28 @@ default = "https://gmail.googleapis.com"
         assert_eq!(manifest.http[0].methods.to_string(), "GET");
         assert_eq!(manifest.http[1].methods.to_string(), "GET,HEAD");
         assert_eq!(manifest.http[1].credential, None);
+        assert_eq!(manifest.oauth.as_ref().map(|oauth| oauth.provider.as_str()), Some("google"));
         let json = manifest.to_json();
         assert_eq!(Manifest::from_json(&json).unwrap(), manifest);
         assert_eq!(Manifest::from_json(&json).unwrap().to_json(), json);
+    }
+
+    #[test]
+    fn a_scheme_is_kept_beside_the_path_and_the_usual_one_leaves_no_trace() {
+        assert!(!String::from_utf8(Manifest::parse(GMAIL).unwrap().to_json()).unwrap().contains("scheme"));
+        let text = GMAIL.replace("methods = [\"GET\"]", "scheme = \"header:X-Api-Key\"");
+        let manifest = Manifest::parse(&text).unwrap();
+        assert_eq!(Manifest::from_json(&manifest.to_json()).unwrap(), manifest);
+        let asked = manifest.asked(&BTreeMap::new()).unwrap();
+        assert_eq!(asked[0].credential.as_ref().unwrap().to_string(), "charm.auth.token as header:x-api-key");
+        assert_eq!(
+            Manifest::parse(GMAIL).unwrap().asked(&BTreeMap::new()).unwrap()[0]
+                .credential
+                .as_ref()
+                .unwrap()
+                .to_string(),
+            "charm.auth.token"
+        );
     }
 
     #[test]
@@ -274,6 +314,12 @@ default = "https://gmail.googleapis.com"
             ("methods = [\"GET\"]", "methods = [\"CONNECT\"]", "line 14"),
             ("charm.auth.token\"", "env.HOME\"", "line 15"),
             ("reason = \"To ask whether it is up.\"", "", "missing field `reason`"),
+            ("methods = [\"GET\"]", "scheme = \"digest\"", "`header:NAME`"),
+            ("methods = [\"GET\"]", "scheme = \"header:Host\"", "in the header \"Host\""),
+            ("credential = \"charm.auth.token\"", "scheme = \"bot\"", "without a credential"),
+            ("provider = \"google\"", "provider = \"Google Inc.\"", "a letter first"),
+            ("provider = \"google\"", "", "missing field `provider`"),
+            ("gmail.readonly\"", "gmail.readonly mail\"", "is not a scope"),
             ("${api-base-url}", "${api-base-url", "without a }"),
             ("${api-base-url}", "${other}", "[config.other]"),
             ("https://status.example.com", "https://status.example.com/../x", "entry 2"),

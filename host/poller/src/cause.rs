@@ -129,20 +129,20 @@ causes! {
 
     /// The charm has no token, or none with which a new one could be had.
     SignInMissing "sign-in-missing" Credential =>
-        "sign in on the charm's page, or set its token (`bg-wasm-host charm set CHARM CELL @FILE`); it is then polled at \
-         once";
+        "sign in for it (`bg-wasm-host oauth login PROVIDER --charm CHARM`), or set its token (`bg-wasm-host charm set \
+         CHARM CELL @FILE`); it is then polled at once";
     /// The token service says that the authorization has ended.
     SignInEnded "sign-in-ended" Credential =>
-        "sign in again on the charm's page, or set a new token (`bg-wasm-host charm set CHARM CELL @FILE`), since its \
-         authorization was withdrawn or has ended; it is then polled at once";
+        "sign in again (`bg-wasm-host oauth login PROVIDER --charm CHARM`), or set a new token (`bg-wasm-host charm set \
+         CHARM CELL @FILE`), since its authorization was withdrawn or has ended; it is then polled at once";
     /// A server did not accept the charm's credential.
     Unauthorized "unauthorized" Credential =>
-        "sign in again on the charm's page, or set a valid key in it (`bg-wasm-host charm set CHARM CELL @FILE`): the \
-         server that the status names does not accept the one that it has";
+        "sign in again (`bg-wasm-host oauth login PROVIDER --charm CHARM`), or set a valid key in it (`bg-wasm-host charm \
+         set CHARM CELL @FILE`): the server that the status names does not accept the one that it has";
     /// A server wants an authorization for more than the charm's.
     ScopeMissing "scope-missing" Credential =>
-        "sign in again on the charm's page, and allow all that it asks for: the server that the status names needs \
-         more than was allowed at the last sign-in";
+        "sign in again, and allow all that it asks for (`bg-wasm-host oauth login PROVIDER --charm CHARM --scope SCOPE`): \
+         the server that the status names needs more than was allowed at the last sign-in";
 
     /// No grant covers a request.
     NotGranted "not-granted" Configuration =>
@@ -162,12 +162,14 @@ causes! {
         "the owner of the space gives the service access, as the status says; it is then polled at once";
     /// Nobody said where tokens are renewed.
     NoRefreshUrl "no-refresh-url" Configuration =>
-        "say where tokens are renewed with --oauth-refresh-url URL: in its configuration file, then reload the service \
+        "sign in with an account, which this host renews itself (`bg-wasm-host oauth login PROVIDER --charm CHARM`), or say \
+         where tokens are renewed with --oauth-refresh-url URL: in its configuration file, then reload the service \
          (SIGHUP), or restart it with the option";
     /// The token service does not accept the OAuth client.
     WrongClient "wrong-client" Configuration =>
-        "correct the OAuth client (its ID, its secret, its scopes) where the token service is set up, or \
-         --oauth-refresh-url; then reload the service (SIGHUP), or restart it";
+        "correct the OAuth client (its ID, its secret): `bg-wasm-host oauth client set PROVIDER`; for a token that another \
+         service renews, do so where that is set up, or correct --oauth-refresh-url; then reload the service (SIGHUP), or \
+         restart it";
     /// A charm runtime of an earlier version says only that the credential cannot be had.
     CredentialRefused "credential-refused" Configuration =>
         "the service cannot read or renew the credential: give it access, or correct the token service, as the status \
@@ -190,8 +192,8 @@ causes! {
         "nothing: renewals are tried again, ever more rarely. If it persists, raise the quota at the token service";
     /// The token service refuses without a reason.
     TokenServiceSilent "token-service-silent" Upstream =>
-        "nothing if it was once. If it persists, sign in again on the charm's page; if that does not help either, see \
-         the log of the token service, which gives no reason";
+        "nothing if it was once. If it persists, sign in again (`bg-wasm-host oauth login PROVIDER --charm CHARM`); if that \
+         does not help either, see the log of the token service, which gives no reason";
     /// The name of a server cannot be looked up.
     NameUnknown "name-unknown" Upstream =>
         "check the name of the server that the status names, and the name resolution of this machine; the charm is \

@@ -20,10 +20,13 @@ pub struct Servers {
     /// The origins of those that answered all requests well.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub answered: Vec<String>,
+    /// The origins of those that accepted a request, whatever they answered to others.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub accepted: Vec<String>,
 }
 
-/// A server that failed, or did not answer.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+/// A server that failed, did not answer, or refused the request.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct FailedServer {
     /// Its scheme, host and port; empty if the failure says nothing of other charms.
@@ -32,6 +35,9 @@ pub struct FailedServer {
     #[serde(default, rename = "retryAfterMs", skip_serializing_if = "Option::is_none", with = "crate::millis::option")]
     #[schemars(with = "Option<u64>")]
     pub retry_after: Option<Duration>,
+    /// Whether it refused the request: it does not accept who sends it, or what that is for.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub refused: bool,
 }
 
 impl Servers {
@@ -40,12 +46,17 @@ impl Servers {
 
     /// Whether it says nothing.
     pub fn is_empty(&self) -> bool {
-        self.failed.is_none() && self.answered.is_empty()
+        self.failed.is_none() && self.answered.is_empty() && self.accepted.is_empty()
     }
 
     /// Those that answered, as far as they count.
     pub(crate) fn answered(&self) -> impl Iterator<Item = &str> {
-        self.answered.iter().map(String::as_str).filter(|origin| counts(origin)).take(Self::MOST)
+        counting(&self.answered)
+    }
+
+    /// Those that accepted a request, as far as they count.
+    pub(crate) fn accepted(&self) -> impl Iterator<Item = &str> {
+        counting(&self.accepted)
     }
 
     /// For how long the one that failed wants no request of this charm.
@@ -57,6 +68,10 @@ impl Servers {
     pub(crate) fn failed(&self) -> Option<&FailedServer> {
         self.failed.as_ref().filter(|failed| counts(&failed.origin))
     }
+}
+
+fn counting(origins: &[String]) -> impl Iterator<Item = &str> {
+    origins.iter().map(String::as_str).filter(|origin| counts(origin)).take(Servers::MOST)
 }
 
 fn counts(origin: &str) -> bool {

@@ -30,6 +30,13 @@ use crate::{Sandbox, text};
 /// How many origins are remembered until the loop asks: it does after each poll and each list.
 const MOST_SERVERS: usize = 256;
 
+/// The origins that answered an integration's calls well, and those that accepted a request of one.
+#[derive(Debug, Default)]
+struct WellServers {
+    answered: BTreeSet<String>,
+    accepted: BTreeSet<String>,
+}
+
 /// The inputs of an integration.
 pub struct IntegrationSetup {
     /// Its manifest: usually from the component's own [info](LoadedComponent::info).
@@ -56,8 +63,8 @@ pub struct IntegrationComponent {
     share: Share,
     /// What the last successful `fetch-charms` wrote to its state, if it is not kept yet.
     unkept: Mutex<StateChanges>,
-    /// The origins that answered its calls since the loop last asked.
-    servers: Mutex<BTreeSet<String>>,
+    /// What its calls say about servers since the loop last asked.
+    servers: Mutex<WellServers>,
 }
 
 impl IntegrationComponent {
@@ -116,10 +123,13 @@ impl IntegrationComponent {
 
     /// A call has succeeded.
     fn note_servers(&self, state: &CallState<IntegrationWorld>) {
-        let mut servers = self.servers.lock().unwrap_or_else(PoisonError::into_inner);
-        for origin in state.outbound.failures().servers().answered {
-            if servers.len() < MOST_SERVERS {
-                servers.insert(origin);
+        let servers = &mut *self.servers.lock().unwrap_or_else(PoisonError::into_inner);
+        let Servers { answered, accepted, .. } = state.outbound.failures().servers();
+        for (all, of_call) in [(&mut servers.answered, answered), (&mut servers.accepted, accepted)] {
+            for origin in of_call {
+                if all.len() < MOST_SERVERS {
+                    all.insert(origin);
+                }
             }
         }
     }
@@ -208,8 +218,9 @@ impl Integration for IntegrationComponent {
     }
 
     fn take_servers(&self) -> Servers {
-        let answered = std::mem::take(&mut *self.servers.lock().unwrap_or_else(PoisonError::into_inner));
-        Servers { failed: None, answered: answered.into_iter().collect() }
+        let WellServers { answered, accepted } =
+            std::mem::take(&mut *self.servers.lock().unwrap_or_else(PoisonError::into_inner));
+        Servers { failed: None, answered: answered.into_iter().collect(), accepted: accepted.into_iter().collect() }
     }
 
     async fn is_valid_charm(&self, charm: Arc<dyn Charm>) -> Result<Fitness, IntegrationError> {

@@ -20,7 +20,7 @@ use crate::host::Host;
 use crate::jobs::{Hooks, HostClock, Jobs};
 use crate::source_map::{SourceMap, without_map};
 use crate::tasks::OWN_MODULE;
-use crate::{awaits, natives, pressure, primitives, regexps, stringify, strings};
+use crate::{awaits, libraries, natives, pressure, primitives, regexps, stringify, strings};
 
 /// How deep calls nest. Calls that go through a function of the engine (`map`, a getter) take some 1,500 bytes of the
 /// guest's stack each, which has a mebibyte.
@@ -57,6 +57,7 @@ const RUNTIME: &str = concat!(
     include_str!("js/web/events.js"),
     include_str!("js/web/timers.js"),
     include_str!("js/web/encoding.js"),
+    include_str!("js/web/blobs.js"),
     include_str!("js/web/url.js"),
     include_str!("js/web/headers.js"),
     include_str!("js/web/body.js"),
@@ -269,6 +270,7 @@ impl Engine {
         if COMPARING.iter().any(|word| module.contains(word)) {
             self.call("noteComparisons", &[])?;
         }
+        libraries::prepare(module, &mut self.context)?;
         let source = Source::from_bytes(without_map(module)).with_path(Path::new(file));
         Module::parse(source, None, &mut self.context)
     }

@@ -17,6 +17,7 @@ mod awaits;
 mod builtins;
 mod jobs;
 mod json;
+mod libraries;
 mod naming;
 mod natives;
 mod parts;
@@ -29,6 +30,7 @@ mod strings;
 mod tasks;
 mod types;
 mod waits;
+mod zones;
 
 #[cfg(target_family = "wasm")]
 mod guest;

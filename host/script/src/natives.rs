@@ -8,8 +8,9 @@ use crate::builtins::{Native, fault, relieving};
 use crate::host::{Level, Request};
 use crate::jobs::{MILLISECOND, Settle, buffer, jobs};
 use crate::types::{Type, short};
-use crate::{awaits, json};
+use crate::{awaits, json, libraries, zones};
 
+mod digest;
 mod text;
 
 /// The object that the files in `js/` know as `host`.
@@ -35,7 +36,13 @@ pub(crate) fn object(context: &mut Context) -> JsObject {
         ("cancelFetch", cancel_fetch, 1),
     ];
     let mut object = ObjectInitializer::new(context);
-    for (name, function, length) in FUNCTIONS.into_iter().chain(text::FUNCTIONS).chain(awaits::FUNCTIONS) {
+    let further = text::FUNCTIONS
+        .into_iter()
+        .chain(digest::FUNCTIONS)
+        .chain(awaits::FUNCTIONS)
+        .chain(libraries::FUNCTIONS)
+        .chain(zones::FUNCTIONS);
+    for (name, function, length) in FUNCTIONS.into_iter().chain(further) {
         object.function(relieving(function), JsString::from(name), length);
     }
     object.build()

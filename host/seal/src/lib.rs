@@ -128,18 +128,36 @@ impl Key {
 
     /// The sealed form of a cell's document.
     pub fn seal(&self, charm: &CharmRef, cell: &str, document: &str) -> Result<Vec<u8>, SealError> {
+        self.seal_at(&bound_to(&[charm.space.as_str(), charm.charm.as_str(), cell]), document)
+    }
+
+    /// The sealed form of a secret that is no cell's, but that of a row of this table, in this column.
+    pub fn seal_in(&self, [table, row, column]: [&str; 3], secret: &str) -> Result<Vec<u8>, SealError> {
+        self.seal_at(&bound_to(&["", table, row, column]), secret)
+    }
+
+    fn seal_at(&self, place: &[u8], document: &str) -> Result<Vec<u8>, SealError> {
         let mut nonce = [0; NONCE_BYTES];
         getrandom::fill(&mut nonce).map_err(|error| SealError::NoRandomBytes(error.to_string()))?;
-        let payload = Payload { msg: document.as_bytes(), aad: &bound_to(charm, cell) };
+        let payload = Payload { msg: document.as_bytes(), aad: place };
         let sealed = self.cipher.encrypt(&XNonce::from(nonce), payload).map_err(|_| SealError::TooLarge)?;
         Ok([&[FORMAT], nonce.as_slice(), &sealed].concat())
     }
 
     /// The document of a sealed cell; none if it is damaged, or was sealed in another place or with another key.
     pub fn unseal(&self, charm: &CharmRef, cell: &str, sealed: &[u8]) -> Option<String> {
+        self.unseal_at(&bound_to(&[charm.space.as_str(), charm.charm.as_str(), cell]), sealed)
+    }
+
+    /// What [`seal_in`](Self::seal_in) has sealed.
+    pub fn unseal_in(&self, [table, row, column]: [&str; 3], sealed: &[u8]) -> Option<String> {
+        self.unseal_at(&bound_to(&["", table, row, column]), sealed)
+    }
+
+    fn unseal_at(&self, place: &[u8], sealed: &[u8]) -> Option<String> {
         let (format, rest) = sealed.split_first()?;
         let (nonce, text) = rest.split_first_chunk::<NONCE_BYTES>()?;
-        let (nonce, payload) = (XNonce::from(*nonce), Payload { msg: text, aad: &bound_to(charm, cell) });
+        let (nonce, payload) = (XNonce::from(*nonce), Payload { msg: text, aad: place });
         let document = match *format {
             FORMAT => self.cipher.decrypt(&nonce, payload),
             first::FORMAT => first::cipher(&self.secret).decrypt(&nonce, payload),
@@ -161,11 +179,11 @@ impl Key {
     }
 }
 
-/// Where a document belongs. It is authenticated along with it, so that one moved to another cell does not unseal.
-fn bound_to(charm: &CharmRef, cell: &str) -> Vec<u8> {
-    let parts = [charm.space.as_str(), charm.charm.as_str(), cell];
-    let sized = parts.map(|part| [&(part.len() as u64).to_be_bytes(), part.as_bytes()].concat());
-    sized.concat()
+/// Where a document belongs. It is authenticated along with it, so that one moved to another cell, or row, does not
+/// unseal. No cell has the place of a row: of a cell's, the first part is not empty.
+fn bound_to(parts: &[&str]) -> Vec<u8> {
+    let sized = parts.iter().map(|part| [&(part.len() as u64).to_be_bytes(), part.as_bytes()].concat());
+    sized.collect::<Vec<_>>().concat()
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::io;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use reqwest::redirect::Policy;
@@ -21,6 +22,11 @@ pub fn new(time: Duration, trust: &ServerTrust) -> Client {
 /// The same, but each request has its own connection.
 pub fn unpooled(time: Duration, trust: &ServerTrust) -> Client {
     build(Client::builder().pool_max_idle_per_host(0), time, trust)
+}
+
+/// A client for requests to `host` that go to `addresses` and nowhere else, each over its own connection.
+pub fn pinned(time: Duration, trust: &ServerTrust, host: &str, addresses: &[SocketAddr]) -> Client {
+    build(Client::builder().pool_max_idle_per_host(0).resolve_to_addrs(host, addresses), time, trust)
 }
 
 fn build(client: ClientBuilder, time: Duration, trust: &ServerTrust) -> Client {

@@ -16,6 +16,7 @@
 //! get a 4xx response that says what is wrong. Slow or many clients meet [limits](AdmissionLimits), in the order that
 //! `admission` shows.
 
+mod accounts;
 mod activity;
 mod admin;
 mod admission;

@@ -89,6 +89,9 @@ impl Default for ServerOptions {
 /// The largest body of a request about registrations: one entry takes about 200 bytes.
 pub(crate) const REGISTRATION_BODY: usize = 64 * 1024;
 
+/// The largest body of a request about accounts: a token, or the query of a redirect.
+pub(crate) const ACCOUNT_BODY: usize = 64 * 1024;
+
 /// The largest body of a form.
 pub(crate) const FORM_BODY: usize = 4 * 1024;
 

@@ -11,7 +11,11 @@ use axum::{Extension, Json};
 use bg_charm_api::AccessLevel::{Owner, Read, Write};
 use bg_charm_api::wire::ErrorCode::{Authorization, NotFound, Quota, Unfit};
 use bg_charm_api::wire::{self, ErrorCode, path};
-use bg_charm_api::{Acl, CharmShow, DeployRequest, Deployed, SetRequest, SpaceSummary};
+use bg_charm_api::{
+    AccountRequest, AccountSummary, Acl, AttachRequest, CharmShow, ClientRequest, ClientSummary, DeployRequest,
+    Deployed, DetachRequest, DeviceAnswer, DeviceBegun, DeviceQuestion, LoggedOut, SetRequest, SignInAnswer,
+    SignInBegun, SignInRequest, SignedIn, SpaceSummary, TokenRequest,
+};
 use bg_poller::{Counters, Registration};
 use http::Method;
 use http::header::{CONTENT_TYPE, HeaderValue};
@@ -23,8 +27,8 @@ use crate::app::App;
 use crate::endpoint::{Access, Endpoint, Row};
 use crate::form::RegistrationForm;
 use crate::metrics::Measured;
-use crate::options::{BODY, DEPLOY_BODY, REGISTRATION_BODY, REPORT_BODY, VALUE_BODY};
-use crate::{admin, button, charms, counts, metrics, registrations, spaces};
+use crate::options::{ACCOUNT_BODY, BODY, DEPLOY_BODY, REGISTRATION_BODY, REPORT_BODY, VALUE_BODY};
+use crate::{accounts, admin, button, charms, counts, metrics, registrations, spaces};
 
 /// The script of the button, for pages of every origin; the path that its users write.
 const UPDATER: &str = "/ct-updater.js";
@@ -48,7 +52,10 @@ pub fn openapi() -> serde_json::Value {
 
 /// The routes. Each row has one method; rows of the same path are merged.
 pub(crate) fn routes() -> Vec<Row> {
-    [open(), of_registrations(), of_charms(), of_spaces(), admin::routes()].into_iter().flatten().collect()
+    [open(), of_registrations(), of_charms(), of_spaces(), of_accounts(), admin::routes()]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 /// `right` is what its requests need, as far as method and path tell. It is checked before the body is read.
@@ -307,6 +314,72 @@ fn of_spaces() -> Vec<Row> {
             .reads::<wire::SetAcl>(BODY)
             .answers::<Acl>()
             .fails([Authorization, NotFound, Unfit, Quota]),
+    ]
+}
+
+/// What needs the operator's own key.
+fn of_accounts() -> Vec<Row> {
+    vec![
+        signed(Method::GET, path::ACCOUNTS, Right::OwnKey, accounts::list)
+            .does("listAccounts", "The accounts whose tokens charms are given, without the tokens.")
+            .answers::<wire::Accounts>()
+            .fails([Authorization]),
+        signed(Method::GET, path::CLIENTS, Right::OwnKey, accounts::clients)
+            .does("listClients", "The operator's OAuth clients at providers, without their secrets.")
+            .answers::<wire::Clients>()
+            .fails([Authorization]),
+        signed(Method::PUT, path::CLIENTS, Right::OwnKey, accounts::set_client)
+            .does("setClient", "Sets the OAuth client at a provider, in place of another one.")
+            .reads::<ClientRequest>(ACCOUNT_BODY)
+            .answers::<ClientSummary>()
+            .fails([Authorization]),
+        signed(Method::POST, path::SIGN_IN, Right::OwnKey, accounts::begin_sign_in)
+            .does("beginSignIn", "Begins a sign-in in a browser, which comes back to a loopback address of the caller.")
+            .more("It is forgotten after ten minutes, and when the server is started again.")
+            .reads::<SignInRequest>(ACCOUNT_BODY)
+            .answers::<SignInBegun>()
+            .fails([Authorization, NotFound, Unfit]),
+        signed(Method::POST, path::SIGN_IN_ANSWER, Right::OwnKey, accounts::finish_sign_in)
+            .does("finishSignIn", "Finishes a sign-in: keeps the account, and gives its token to the charm.")
+            .more("An answer that belongs to no sign-in is refused, and ends none.")
+            .reads::<SignInAnswer>(ACCOUNT_BODY)
+            .answers::<SignedIn>()
+            .fails([Authorization, NotFound, Unfit]),
+        signed(Method::POST, path::DEVICE, Right::OwnKey, accounts::begin_device)
+            .does("beginDevice", "Begins a sign-in on another device.")
+            .reads::<SignInRequest>(ACCOUNT_BODY)
+            .answers::<DeviceBegun>()
+            .fails([Authorization, NotFound, Unfit]),
+        signed(Method::POST, path::DEVICE_ANSWER, Right::OwnKey, accounts::poll_device)
+            .does("pollDevice", "Whether the person has signed in on the other device.")
+            .reads::<DeviceQuestion>(ACCOUNT_BODY)
+            .answers::<DeviceAnswer>()
+            .fails([Authorization, NotFound, Unfit]),
+        signed(Method::POST, path::TOKEN, Right::OwnKey, accounts::keep_token)
+            .does("keepToken", "Keeps a token that somebody made at a provider, as an account that is not renewed.")
+            .reads::<TokenRequest>(ACCOUNT_BODY)
+            .answers::<SignedIn>()
+            .fails([Authorization, NotFound, Unfit]),
+        signed(Method::POST, path::ATTACH, Right::OwnKey, accounts::attach)
+            .does("attachAccount", "Gives the access token of an account to a charm, now and after each renewal.")
+            .reads::<AttachRequest>(ACCOUNT_BODY)
+            .answers::<AccountSummary>()
+            .fails([Authorization, NotFound, Unfit]),
+        signed(Method::POST, path::DETACH, Right::OwnKey, accounts::detach)
+            .does("detachAccount", "Takes its accounts from a charm, and empties the cells that had their tokens.")
+            .reads::<DetachRequest>(ACCOUNT_BODY)
+            .answers::<wire::Detached>()
+            .fails([Authorization, NotFound, Unfit]),
+        signed(Method::POST, path::RENEW, Right::OwnKey, accounts::renew)
+            .does("renewAccount", "Renews the access token of an account now.")
+            .reads::<AccountRequest>(ACCOUNT_BODY)
+            .answers::<AccountSummary>()
+            .fails([Authorization, Unfit]),
+        signed(Method::POST, path::LOGOUT, Right::OwnKey, accounts::logout)
+            .does("logoutAccount", "Removes an account: revokes it at the provider, and empties its charms' cells.")
+            .reads::<AccountRequest>(ACCOUNT_BODY)
+            .answers::<LoggedOut>()
+            .fails([Authorization, NotFound, Unfit]),
     ]
 }
 

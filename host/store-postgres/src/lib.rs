@@ -7,6 +7,7 @@
 //! What is secret is sealed before it gets there: the server never sees the key.
 
 mod access;
+mod accounts;
 mod call;
 mod cells;
 mod changes;

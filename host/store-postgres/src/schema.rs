@@ -30,7 +30,11 @@ pub(crate) struct Change {
 /// All changes. A database's format is the number of those whose `expand` it has seen. What has been released is never
 /// edited, only added to.
 pub(crate) const CHANGES: &[Change] = &[Change {
-    expand: concat!(include_str!("schema/first.sql"), include_str!("schema/schedule.sql")),
+    expand: concat!(
+        include_str!("schema/first.sql"),
+        include_str!("schema/schedule.sql"),
+        include_str!("schema/accounts.sql")
+    ),
     contract: None,
 }];
 

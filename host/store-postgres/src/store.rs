@@ -28,6 +28,7 @@ use super::values::{Columns as _, number, text};
 use super::watch::Watch;
 use super::{OpenError, PostgresPollStore, cells, spaces};
 
+mod accounts;
 mod charms;
 mod deploys;
 mod registrations;

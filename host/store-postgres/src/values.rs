@@ -100,6 +100,7 @@ params!(
     Vec<bool>,
     &[u8],
     Vec<u8>,
+    Option<Vec<u8>>,
     Vec<Vec<u8>>,
     Vec<Cow<'_, [u8]>>,
 );

@@ -18,13 +18,14 @@ pub fn check_database(path: &Path) -> Result<u64, OpenError> {
     Ok(pages.saturating_mul(page))
 }
 
-/// Whether nothing is kept in a database: no charm, no registration, and nothing that a poll loop or an integration
-/// remembers. Blocks.
+/// Whether nothing is kept in a database: no charm, no registration, no account, and nothing that a poll loop or an
+/// integration remembers. Blocks.
 pub fn is_unused(path: &Path) -> Result<bool, OpenError> {
     let connection = open::existing(path)?;
     let unused = connection.query_row(
         "SELECT NOT (EXISTS (SELECT 1 FROM charms) OR EXISTS (SELECT 1 FROM registrations) OR EXISTS (SELECT 1 FROM \
-         space_names) OR EXISTS (SELECT 1 FROM poll_states) OR EXISTS (SELECT 1 FROM integration_state))",
+         space_names) OR EXISTS (SELECT 1 FROM poll_states) OR EXISTS (SELECT 1 FROM integration_state) OR EXISTS \
+         (SELECT 1 FROM oauth_clients) OR EXISTS (SELECT 1 FROM oauth_accounts))",
         [],
         |row| row.get(0),
     );

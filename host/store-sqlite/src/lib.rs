@@ -5,6 +5,7 @@
 //! each, as functions of a transaction.
 
 mod access;
+mod accounts;
 mod backup;
 mod call;
 mod cells;

@@ -5,7 +5,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 use super::old_links::tell_links_from_data;
 use super::programs::digest_all;
 use super::seal::reseal;
-use super::{Failure, Sealer, changes};
+use super::{Failure, Sealer, accounts, changes};
 
 /// Marks a SQLite file as one of ours: `bgwh`, in SQLite's header field for that.
 pub(super) const APPLICATION_ID: i32 = i32::from_be_bytes(*b"bgwh");
@@ -27,6 +27,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration::Code(digest_all),
     Migration::Sql(changes::CREATE),
     Migration::Sql(CAUSE),
+    Migration::Sql(accounts::CREATE),
 ];
 
 /// How a file is brought one format up. All run in the same transaction.

@@ -44,12 +44,21 @@ impl Sealer {
         cell: &str,
         document: &str,
     ) -> Result<Vec<u8>, Failure> {
-        self.for_sealing(tx)?.seal(charm, cell, document).map_err(|error| match error {
+        self.for_sealing(tx)?.seal(charm, cell, document).map_err(|error| self.not_sealed(&error))
+    }
+
+    /// The sealed form of a secret that is no cell's, but that of a row of this table, in this column.
+    pub(super) fn seal_in(&self, tx: &Transaction<'_>, place: [&str; 3], secret: &str) -> Result<Vec<u8>, Failure> {
+        self.for_sealing(tx)?.seal_in(place, secret).map_err(|error| self.not_sealed(&error))
+    }
+
+    fn not_sealed(&self, error: &SealError) -> Failure {
+        match error {
             SealError::NoRandomBytes(_) => {
                 KeyError::File { path: self.file.path().to_owned(), problem: error.to_string() }.into()
             }
             SealError::TooLarge => Failure::Damaged(What::OfCharm(format!("{error} and"))),
-        })
+        }
     }
 
     /// The document of a sealed cell.
@@ -62,6 +71,18 @@ impl Sealer {
     ) -> Result<String, Failure> {
         let damaged = || Failure::Damaged(What::OfCharm(format!("the sealed cell {cell} of {charm}")));
         self.existing(connection)?.unseal(charm, cell, sealed).ok_or_else(damaged)
+    }
+
+    /// What [`seal_in`](Self::seal_in) has sealed.
+    pub(super) fn unseal_in(
+        &self,
+        connection: &Connection,
+        place: [&str; 3],
+        sealed: &[u8],
+    ) -> Result<String, Failure> {
+        let [table, row, _] = place;
+        let damaged = || Failure::Damaged(What::OfCharm(format!("what is sealed for {row} in {table}")));
+        self.existing(connection)?.unseal_in(place, sealed).ok_or_else(damaged)
     }
 
     /// A digest of what may hold secrets, which says nothing about it without the key.

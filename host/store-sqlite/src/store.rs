@@ -20,6 +20,7 @@ use super::{
     Cells, Database, Failure, OpenError, Sealer, SqlitePollStore, Touch, access, call, changes, meta, reseal, tenants,
 };
 
+mod accounts;
 mod charms;
 mod deploys;
 mod registrations;

@@ -5,6 +5,7 @@
 //! A store is a crate of its own, such as `bg-store-sqlite`; this crate depends on no database. With the feature
 //! `suite`, [`suite`] has the tests that every store must pass.
 
+mod accounts;
 mod charm;
 pub mod conditions;
 pub mod document;
@@ -23,6 +24,7 @@ pub mod suite;
 mod tenancy;
 mod writes;
 
+pub use accounts::{Account, Accounts, Grant, Link, OAuthClient, SignIn, Turn};
 pub use charm::{
     AllCells, BadCell, CellTexts, MAX_CELL_BYTES, MAX_CELLS, NewCharm, ProgramDigest, SecretText, StoredCharm,
     StoredProgram, kept_millis, key_of_space, program_digest, secret_texts_in, status_line,

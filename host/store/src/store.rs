@@ -17,6 +17,7 @@ use bg_poller::{
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use crate::accounts::Accounts;
 use crate::charm::{AllCells, CellTexts, NewCharm, ProgramDigest, SecretText, StoredCharm, StoredProgram};
 use crate::document::Document;
 use crate::rights::{Needed, Right};
@@ -444,7 +445,7 @@ pub trait Registrations: Send + Sync {
 /// runs to its end also if the caller stops waiting. What it kept is seen by every later operation. Data that is
 /// damaged concerns its own charm alone.
 #[async_trait]
-pub trait Store: Spaces + Charms + Deploys + Registrations {
+pub trait Store: Spaces + Charms + Deploys + Registrations + Accounts {
     /// Until when signers with fast clocks may have made requests that an earlier process accepted.
     async fn fast_clocks(&self) -> Result<FastClock, RuntimeError>;
 

@@ -6,6 +6,7 @@
 
 #![expect(clippy::unwrap_used, reason = "these are tests")]
 
+mod accounts;
 mod calls;
 mod charms;
 mod faults;
@@ -79,6 +80,11 @@ macro_rules! cases {
 }
 
 cases! {
+    accounts::a_client_is_replaced_with_its_secret,
+    accounts::a_grant_replaces_only_the_one_that_it_was_made_from,
+    accounts::one_process_at_a_time_renews_an_account,
+    accounts::a_link_and_its_cell_change_together,
+    accounts::an_account_and_a_charm_that_are_removed_leave_no_link,
     calls::a_call_is_kept_if_the_cells_are_still_those_that_it_read,
     calls::of_a_call_all_is_kept_or_nothing,
     calls::calls_that_are_kept_together_succeed_and_fail_each_for_itself,

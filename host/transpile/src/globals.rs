@@ -31,10 +31,9 @@ pub(super) fn missing(name: &str) -> String {
         }
         "Buffer" => "use Uint8Array, TextEncoder, atob and btoa",
         "XMLHttpRequest" | "WebSocket" | "EventSource" | "WebTransport" => "use fetch()",
-        "FormData" | "Blob" | "File" | "FileReader" | "ReadableStream" | "WritableStream" | "TransformStream" => {
-            "bodies are texts, URLSearchParams or bytes"
+        "FormData" | "FileReader" | "ReadableStream" | "WritableStream" | "TransformStream" => {
+            "bodies are texts, URLSearchParams, bytes or Blobs"
         }
-        "Intl" => "format dates with toISOString() and the UTC getters",
         "WebAssembly" | "SharedArrayBuffer" | "Atomics" | "Worker" | "SharedWorker" | "MessageChannel" => {
             "a charm is one thread of JavaScript"
         }

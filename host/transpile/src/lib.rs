@@ -5,6 +5,7 @@
 //! computed cell uses cells, it is handed their values. Each file is parsed once; every change is made to its tree.
 
 mod awaits;
+mod bodies;
 mod captures;
 mod chains;
 mod child;
@@ -83,6 +84,7 @@ pub const MAX_SOURCES: usize = 4 * 1024 * 1024;
 pub const EXPORTS: &[&str] = &[
     "CHIP_UI",
     "Cell",
+    "FS",
     "ID",
     "NAME",
     "SELF",
@@ -94,6 +96,7 @@ pub const EXPORTS: &[&str] = &[
     "action",
     "assert",
     "cell",
+    "cellFromUrl",
     "compileAndRun",
     "computed",
     "derive",
@@ -123,6 +126,7 @@ pub const EXPORTS: &[&str] = &[
     "toCompactDebugString",
     "toIndentedDebugString",
     "toSchema",
+    "uiVariant",
     "unless",
     "valueEqual",
     "when",
@@ -293,6 +297,7 @@ fn emit_all(inputs: &[Input<'_>], pages: bool) -> Result<Transpiled, Vec<Finding
     };
     let allocator = Allocator::default();
     let mut programs = parse(&allocator, inputs)?;
+    let pages = pages || programs.iter().any(is_test);
     let Checked { edits, warnings } = check(&allocator, inputs, &programs, &index, pages)?;
     let mut modules = Vec::with_capacity(inputs.len());
     let mut exports = HashMap::new();
@@ -311,6 +316,18 @@ fn emit_all(inputs: &[Input<'_>], pages: bool) -> Result<Transpiled, Vec<Finding
     let mut named = inputs.iter().map(|input| input.name.to_owned()).zip(modules);
     let module = named.next().map(|(_, module)| module).unwrap_or_default();
     Ok(Transpiled { module, files: named.collect(), warnings })
+}
+
+/// Whether a program is a test, whose steps may look into pages.
+fn is_test(program: &Program<'_>) -> bool {
+    program.body.iter().any(|statement| {
+        let Statement::ImportDeclaration(import) = statement else { return false };
+        let mut specifiers = import.specifiers.iter().flatten();
+        files::is_module(&import.source.value)
+            && specifiers.any(
+                |one| matches!(one, ImportDeclarationSpecifier::ImportSpecifier(one) if one.imported.name() == "TESTS"),
+            )
+    })
 }
 
 /// What to change in all files, and what their authors should look at.

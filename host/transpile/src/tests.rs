@@ -404,10 +404,9 @@ fn names_that_nobody_declares_are_refused_where_they_stand() {
         ("localStorage.x", "in cells"),
         ("process.env", "nothing of the machine"),
         ("new WebSocket('x')", "use fetch()"),
-        ("new Intl.DateTimeFormat()", "toISOString()"),
         ("WebAssembly.compile()", "one thread of JavaScript"),
         ("Buffer.from('x')", "use Uint8Array"),
-        ("new FormData()", "texts, URLSearchParams or bytes"),
+        ("new FormData()", "texts, URLSearchParams, bytes or Blobs"),
         ("teleport()", "neither declared in this file nor imported"),
     ] {
         let source =
@@ -945,6 +944,77 @@ fn warnings_about_other_charms() {
         }
     }
     println!("{count} warnings about {looked_at} charms");
+}
+
+/// Transpiles mutations of the charms in the folder `BG_CHARMS`, for `BG_MINUTES` minutes, from the seed `BG_SEED`.
+#[test]
+#[ignore = "takes as long as it is given"]
+fn mutated_charms_are_transpiled_or_refused() {
+    let Some(folder) = std::env::var_os("BG_CHARMS") else { return };
+    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+    let ends = std::time::Instant::now() + std::time::Duration::from_secs(60 * number("BG_MINUTES").unwrap_or(1));
+    let mut state = number("BG_SEED").unwrap_or(1).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut below = |bound: usize| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        usize::try_from(state >> 33).expect("31 bits") % bound.max(1)
+    };
+    let charms: Vec<_> =
+        charms_in(folder.as_ref()).into_iter().filter(|(_, _, source)| source.len() < 64 * 1024).collect();
+    let tokens = |source: &str| -> Vec<String> {
+        let mut tokens = vec![String::new()];
+        for character in source.chars() {
+            let is_word = |one: char| one.is_alphanumeric() || one == '_';
+            match tokens.last_mut() {
+                Some(last) if last.chars().last().is_some_and(|one| is_word(one) && is_word(character)) => {
+                    last.push(character);
+                }
+                _ => tokens.push(character.to_string()),
+            }
+        }
+        tokens
+    };
+    let (mut tried, mut accepted) = (0, 0);
+    while std::time::Instant::now() < ends {
+        let (_, name, source) = &charms[below(charms.len())];
+        let mut mutated = tokens(source);
+        for _ in 0..=below(3) {
+            let (from, length) = (below(mutated.len()), 1 + below(12));
+            let to = (from + length).min(mutated.len());
+            let piece = mutated[from..to].to_vec();
+            match below(4) {
+                0 => drop(mutated.drain(from..to)),
+                1 => drop(mutated.splice(from..from, piece)),
+                2 => {
+                    let at = below(mutated.len());
+                    mutated.splice(at..at, piece);
+                }
+                _ => {
+                    let at = below(mutated.len());
+                    mutated.swap(from, at);
+                }
+            }
+        }
+        let mutated = mutated.concat();
+        tried += 1;
+        let sources = Sources { file_name: name, source: &mutated, files: &BTreeMap::new() };
+        for made in [transpile_files(&sources), transpile_pages(&sources)] {
+            match made {
+                Ok(made) => {
+                    accepted += 1;
+                    let language = SourceType::mjs();
+                    let allocator = Allocator::default();
+                    let parsed = Parser::new(&allocator, &made.module, language).parse();
+                    assert!(parsed.diagnostics.is_empty(), "{name}: {:?}\n{mutated}", parsed.diagnostics);
+                }
+                Err(error) => {
+                    assert!(!error.to_string().contains("fault of the service"), "{name}: {error}\n{mutated}");
+                }
+            }
+        }
+    }
+    println!("{tried} mutations, {accepted} modules");
 }
 
 #[test]

@@ -186,6 +186,30 @@ pub const ROWS: &[Row] = &[
         "all attacks on a server at once, next to a service that polls and an operator at the admin page",
         "every poll succeeds; everything that should be refused is",
     ),
+    service(
+        "login",
+        "login CSRF: answers of another's sign-in, guessed and old states, stray tabs",
+        "refused; no code sent; the sign-in goes on",
+    ),
+    service("mix-up", "another provider's answer, or another issuer in it", "refused before the code is sent"),
+    service("codes", "a stolen code, a code used twice", "refused; the grant of a code used twice ends"),
+    service("redirects", "redirect URLs of another host, port or path; open redirects", "refused"),
+    service(
+        "answers",
+        "endless, huge, broken and redirecting answers of a token endpoint",
+        "an error without a secret, after 64 KiB",
+    ),
+    service("discovery", "discovery documents that lead inside, or speak for another issuer", "nothing dialled"),
+    service(
+        "accounts",
+        "another person's sign-in over an account, a charm that asks for renewals with what it was not given",
+        "refused; each has an account of its own",
+    ),
+    service(
+        "rotation",
+        "several processes that renew one account at once, and are killed as they do",
+        "no token lost, none revoked",
+    ),
     service("signatures", "unsigned, wrongly signed, replayed, expired requests", "refused"),
 ];
 

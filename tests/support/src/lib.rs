@@ -2,6 +2,7 @@
 //!
 //! - [`FakeGoogle`]: a loopback Google with a mailbox that grows, a calendar, bearer tokens and their renewal. It speaks
 //!   the JSON of Google's public API documentation and notes every request.
+//! - [`OidcProvider`]: a certified OpenID provider on loopback, from npm; [`follow_redirects`]: a person who signs in.
 //! - [`Browser`]: Debian's Chromium, as a person uses it.
 //! - [`FakeSite`]: a small web site, with documents that change, go elsewhere, fail or never come.
 //! - [`TestHost`]: the real binary, in its own folder and environment.
@@ -27,12 +28,14 @@ mod host;
 mod http;
 mod measured;
 mod needs;
+mod oidc;
 mod postgres;
 mod preload;
 mod random;
 mod raw;
 mod site;
 pub mod skipped;
+mod visitor;
 pub mod wat;
 mod writes;
 
@@ -45,8 +48,10 @@ pub use host::{Finished, Line, Output, Running, TestHost};
 pub use http::{HttpReply, exchange, request};
 pub use measured::{machine, memory, processor_time};
 pub use needs::available;
+pub use oidc::{OidcOptions, OidcProvider};
 pub use postgres::{Durability, Postgres};
 pub use random::Random;
 pub use raw::{RawAnswer, RawRequest, RawServer};
 pub use site::{FakeSite, SiteRequest};
+pub use visitor::follow_redirects;
 pub use writes::{FailingWrites, WriteFault};

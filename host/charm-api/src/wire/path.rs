@@ -62,3 +62,27 @@ pub fn acl(space: &SpaceDid) -> String {
 pub fn list(integration: &IntegrationId) -> String {
     format!("/api/v1/integrations/{integration}/list")
 }
+
+/// GET [`Accounts`](super::Accounts).
+pub const ACCOUNTS: &str = "/api/v1/accounts";
+/// GET [`Clients`](super::Clients), PUT [`ClientRequest`](crate::ClientRequest) →
+/// [`ClientSummary`](crate::ClientSummary).
+pub const CLIENTS: &str = "/api/v1/accounts/clients";
+/// POST [`SignInRequest`](crate::SignInRequest) → [`SignInBegun`](crate::SignInBegun).
+pub const SIGN_IN: &str = "/api/v1/accounts/sign-in";
+/// POST [`SignInAnswer`](crate::SignInAnswer) → [`SignedIn`](crate::SignedIn).
+pub const SIGN_IN_ANSWER: &str = "/api/v1/accounts/sign-in/answer";
+/// POST [`SignInRequest`](crate::SignInRequest) → [`DeviceBegun`](crate::DeviceBegun).
+pub const DEVICE: &str = "/api/v1/accounts/device";
+/// POST [`DeviceQuestion`](crate::DeviceQuestion) → [`DeviceAnswer`](crate::DeviceAnswer).
+pub const DEVICE_ANSWER: &str = "/api/v1/accounts/device/answer";
+/// POST [`TokenRequest`](crate::TokenRequest) → [`SignedIn`](crate::SignedIn).
+pub const TOKEN: &str = "/api/v1/accounts/token";
+/// POST [`AttachRequest`](crate::AttachRequest) → [`AccountSummary`](crate::AccountSummary).
+pub const ATTACH: &str = "/api/v1/accounts/attach";
+/// POST [`DetachRequest`](crate::DetachRequest) → [`Detached`](super::Detached).
+pub const DETACH: &str = "/api/v1/accounts/detach";
+/// POST [`AccountRequest`](crate::AccountRequest) → [`AccountSummary`](crate::AccountSummary).
+pub const RENEW: &str = "/api/v1/accounts/renew";
+/// POST [`AccountRequest`](crate::AccountRequest) → [`LoggedOut`](crate::LoggedOut).
+pub const LOGOUT: &str = "/api/v1/accounts/logout";

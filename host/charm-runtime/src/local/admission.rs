@@ -28,6 +28,20 @@ impl LocalHandle {
 
     /// Fails unless the caller is the operator. Access to the system space, which many may have, is not enough.
     pub(super) fn check_own_key(&self) -> Result<(), RuntimeError> {
+        self.check_operator(
+            "whose poll loops alone it shows; start `bg-wasm-host run` with the IDENTITY or OPERATOR_PASS that the \
+             server has",
+        )
+    }
+
+    /// The same for accounts.
+    pub(super) fn check_accounts(&self) -> Result<(), RuntimeError> {
+        self.check_operator(
+            "who alone has accounts and clients there; set the IDENTITY or OPERATOR_PASS that the server has",
+        )
+    }
+
+    fn check_operator(&self, why: &str) -> Result<(), RuntimeError> {
         let caller = match &self.actor {
             Actor::Operator => return Ok(()),
             actor if self.runtime.is_trusted(actor) => return Ok(()),
@@ -35,10 +49,7 @@ impl LocalHandle {
             Actor::Anonymous => "an unsigned request".to_owned(),
         };
         let space = system_space();
-        let message = format!(
-            "{space} (the system space): {caller} is not the operator of the server, whose poll loops alone it shows; \
-             start `bg-wasm-host run` with the IDENTITY or OPERATOR_PASS that the server has"
-        );
+        let message = format!("{space} (the system space): {caller} is not the operator of the server, {why}");
         Err(RuntimeError::Authorization { space, message })
     }
 }

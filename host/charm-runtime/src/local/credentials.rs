@@ -39,7 +39,7 @@ impl CredentialOrigins {
     /// Notes what an integration's manifest asks for, in place of what it asked for before.
     pub fn set_asked(&self, integration: IntegrationId, asked: &[AskedHttp]) {
         let binding = |asked: &AskedHttp| {
-            let path = asked.credential.as_ref()?.path().to_vec();
+            let path = asked.credential.as_ref()?.path.path().to_vec();
             Some(Binding { path, origin: asked.grant.clone() })
         };
         let bindings = asked.iter().filter_map(binding).collect();

@@ -60,6 +60,11 @@ pub(super) struct Before<'b> {
 }
 
 impl Handlers {
+    /// The same for polls.
+    pub(super) fn for_polls(&self) -> Self {
+        Self { http: self.http.for_polls(), ..self.clone() }
+    }
+
     /// Runs a charm's `setup` over what it has; answers what it logged, too, whatever came of it.
     pub(super) async fn set_up(
         &self,

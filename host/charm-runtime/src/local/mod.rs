@@ -1,5 +1,6 @@
 //! The local charm runtime: everything in one store, handlers in the sandbox.
 
+mod accounts;
 mod admission;
 mod credentials;
 mod damage;
@@ -32,12 +33,13 @@ use std::sync::Arc;
 
 use bg_charm_api::Actor;
 use bg_identity::{Did, is_public_key};
-use bg_poller::RuntimeError;
+use bg_poller::{CharmRef, RuntimeError};
 use bg_sandbox::ChildCommand;
 use bg_store::{Rules, Store, Tenancy};
 use bg_store_sqlite::{OpenError, SqliteOptions, SqlitePollStore, SqliteStore};
 use url::Url;
 
+pub use accounts::{AccountOptions, work_as_renewer};
 pub use credentials::CredentialOrigins;
 pub use handle::LocalHandle;
 pub use handlers::Handlers;
@@ -54,6 +56,8 @@ pub struct LocalOptions {
     pub handlers: Option<Handlers>,
     /// Where OAuth tokens are renewed: takes `{"refreshToken"}` by POST, answers `{"tokenInfo"}`.
     pub oauth_refresh_url: Option<Url>,
+    /// How tokens of accounts are had.
+    pub accounts: AccountOptions,
     /// Where the secrets of charms may go; anywhere that is granted, if it knows of none.
     pub credential_origins: Arc<CredentialOrigins>,
     /// Who owns the spaces that the operator creates here, beside their own keys; nobody if none.
@@ -80,6 +84,7 @@ impl LocalOptions {
             secrets_key: None,
             handlers: None,
             oauth_refresh_url: None,
+            accounts: AccountOptions::default(),
             credential_origins: Arc::default(),
             owner: None,
             runs_kept: RUNS_KEPT,
@@ -97,7 +102,8 @@ pub struct LocalRuntime {
     handlers: Option<Handlers>,
     oauth: Option<oauth::Refresher>,
     credential_origins: Arc<CredentialOrigins>,
-    renewals: renewals::Renewals,
+    renewals: renewals::Renewals<CharmRef>,
+    accounts: accounts::Providing,
     owner: Option<Did>,
     runs_kept: u32,
     rules: Rules,
@@ -111,6 +117,7 @@ pub struct LocalRuntime {
 impl LocalRuntime {
     /// Opens a runtime over a SQLite file. Blocks.
     pub fn open(options: LocalOptions) -> Result<Self, OpenError> {
+        let accounts = accounts::Providing::new(options.accounts, &options.database, options.secrets_key.as_deref());
         let store = SqliteStore::open(SqliteOptions {
             database: options.database,
             secrets_key: options.secrets_key,
@@ -124,6 +131,7 @@ impl LocalRuntime {
             oauth: options.oauth_refresh_url.map(oauth::Refresher::new),
             credential_origins: options.credential_origins,
             renewals: renewals::Renewals::default(),
+            accounts,
             rules: Rules::new(&options.tenancy, options.owner.clone()),
             owner: options.owner,
             runs_kept: options.runs_kept.max(1),

@@ -194,6 +194,13 @@ impl LocalRuntime {
         let renewal = tokio::spawn(async move {
             // Held to the end: a handler that runs meanwhile would find its cells changed.
             let _turn = runtime.turns.take(&charm).await?;
+            let links = runtime.links_in_use(&actor, &charm).await?;
+            for link in &links {
+                runtime.refresh_linked(link, cause).await?;
+            }
+            if !links.is_empty() {
+                return Ok(());
+            }
             let token = runtime.refresh_token(&actor, &charm).await?;
             runtime.renew(&charm, &token, cause).await
         });
@@ -207,8 +214,9 @@ impl LocalRuntime {
             return Err(RuntimeError::unmet(
                 FailureCause::NoRefreshUrl,
                 format!(
-                    "the OAuth token of {charm} cannot be renewed: say where with --oauth-refresh-url, such as \
-                     http://localhost:8000/api/integrations/google-oauth/refresh"
+                    "the OAuth token of {charm} cannot be renewed: it is of no account of this host; sign in with \
+                     `bg-wasm-host oauth login PROVIDER --charm {charm}`, or name the service that renews it with \
+                     --oauth-refresh-url"
                 ),
             ));
         };
@@ -218,7 +226,7 @@ impl LocalRuntime {
         let answer = refresher.refresh(token).await;
         let (next, life) = answer.as_ref().map_or((None, None), |info| (refresh_token_of(info), life_of(info)));
         let result = match answer {
-            Ok(info) => self.keep_token(charm, info, cause).await,
+            Ok(info) => self.keep_renewed(charm, info, cause).await,
             Err(error) => Err(error),
         };
         let fixed = self.renewals.note(charm, next.as_ref().unwrap_or(token), life, &result, Instant::now());
@@ -228,7 +236,7 @@ impl LocalRuntime {
 
     /// Has those charms polled again soon whose tokens could not be renewed: the token service works now, for another
     /// one.
-    async fn wake(&self, charms: Vec<CharmRef>) {
+    pub(super) async fn wake(&self, charms: Vec<CharmRef>) {
         if charms.is_empty() {
             return;
         }
@@ -238,7 +246,7 @@ impl LocalRuntime {
         }
     }
 
-    async fn keep_token(&self, charm: &CharmRef, info: Map<String, Value>, cause: Cause) -> Result<(), RuntimeError> {
+    async fn keep_renewed(&self, charm: &CharmRef, info: Map<String, Value>, cause: Cause) -> Result<(), RuntimeError> {
         let edit = move |found: Editor<'_>| Ok(found.document?.unwrap_or_default().with_members(info.clone()));
         let edit = CellEdit { cell: AUTH.to_owned(), edit: Box::new(edit), update: CellUpdate::Renewal(cause) };
         self.store.edit(&Actor::Operator, charm, edit).await

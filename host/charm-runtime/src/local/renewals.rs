@@ -15,11 +15,12 @@
 //! runs beside it, or a restart, begins without a pause.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bg_identity::Secret;
-use bg_poller::{Cause, CharmRef, RuntimeError, Scope};
+use bg_poller::{Cause, RuntimeError, Scope};
 use sha2::{Digest, Sha256};
 
 /// A token that was just renewed is good; a server that refuses it will refuse the next one. Doubles with each one that
@@ -45,15 +46,19 @@ const LONGEST: Duration = Duration::from_hours(1);
 /// A token that has no more than this left is renewed, whatever came before.
 const BEFORE_END: Duration = Duration::from_mins(1);
 
-/// The last exchanges of all charms.
-#[derive(Default)]
-pub(super) struct Renewals(Mutex<State>);
+/// The last exchanges of all charms, or accounts.
+pub(super) struct Renewals<K>(Mutex<State<K>>);
 
-#[derive(Default)]
-struct State {
-    last: HashMap<CharmRef, Last>,
+struct State<K> {
+    last: HashMap<K, Last>,
     /// How many there may be before those whose pause is over are dropped.
     sweep_at: usize,
+}
+
+impl<K> Default for Renewals<K> {
+    fn default() -> Self {
+        Self(Mutex::new(State { last: HashMap::new(), sweep_at: 0 }))
+    }
 }
 
 struct Last {
@@ -91,11 +96,11 @@ impl Last {
     }
 }
 
-impl Renewals {
+impl<K: Clone + Eq + Hash> Renewals<K> {
     /// The result of the last exchange, if the next one has to wait. `polls`: whether it is for a poll.
     pub(super) fn paused(
         &self,
-        charm: &CharmRef,
+        charm: &K,
         token: &Secret,
         polls: bool,
         now: Instant,
@@ -105,17 +110,22 @@ impl Renewals {
         (last.token == digest(token) && now < last.ends(polls)).then(|| last.result.clone())
     }
 
+    /// Forgets the last exchange: what it failed for may be fixed.
+    pub(super) fn forget(&self, charm: &K) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).last.remove(charm);
+    }
+
     /// Notes the result of an exchange: `token` is the refresh token that the charm has from now on, and `life` how
     /// long the new access token is good for, if it says so. Returns the other charms whose cause is fixed, as a
     /// success shows.
     pub(super) fn note(
         &self,
-        charm: &CharmRef,
+        charm: &K,
         token: &Secret,
         life: Option<Duration>,
         result: &Result<(), RuntimeError>,
         now: Instant,
-    ) -> Vec<CharmRef> {
+    ) -> Vec<K> {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if state.last.len() >= state.sweep_at {
             state.last.retain(|_, last| last.counts(now));
@@ -158,6 +168,7 @@ fn digest(token: &Secret) -> [u8; 32] {
 #[cfg(test)]
 mod tests {
     use bg_identity::{CharmId, space_did};
+    use bg_poller::CharmRef;
 
     use super::*;
 

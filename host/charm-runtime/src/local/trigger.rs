@@ -43,7 +43,7 @@ impl LocalRuntime {
         event: &Value,
         cause: Cause,
     ) -> Result<Outcome, RuntimeError> {
-        let handlers = self.handlers()?;
+        let handlers = self.handlers_for(actor, cause)?;
         // Somebody may send the same event as a poll: it has the same outcome as a poll would have.
         let cause = match cause {
             Cause::Somebody if UPDATER_STREAMS.contains(&stream) => Cause::Update,
@@ -53,7 +53,7 @@ impl LocalRuntime {
         let _turn = self.turns.take(charm).await?;
         for _ in 0..ATTEMPTS {
             let mut begun = self.begin(actor, charm, stream).await?;
-            let Some(ended) = self.call(handlers, &mut begun, stream, &event).await? else { continue };
+            let Some(ended) = self.call(&handlers, &mut begun, stream, &event).await? else { continue };
             if let Some(outcome) = self.keep(&begun.charm, ended, cause).await? {
                 return Ok(outcome);
             }
@@ -63,6 +63,13 @@ impl LocalRuntime {
              was kept"
         );
         Err(RuntimeError::unavailable_in(Scope::Charm, text))
+    }
+
+    /// Polls have HTTP requests of their own. Anybody may say that an event is part of a poll; the operator is believed.
+    fn handlers_for(&self, actor: &Actor, cause: Cause) -> Result<Handlers, RuntimeError> {
+        let handlers = self.handlers()?;
+        let polls = cause == Cause::Poll && self.is_trusted(actor);
+        Ok(if polls { handlers.for_polls() } else { handlers.clone() })
     }
 
     async fn begin(&self, actor: &Actor, charm: &CharmRef, stream: &str) -> Result<Begun, RuntimeError> {
@@ -132,6 +139,25 @@ mod tests {
     use super::*;
     use crate::local::testing::Home;
     use bg_charm_api::Spaces;
+
+    #[tokio::test]
+    async fn only_the_operators_polls_have_the_permits_that_are_for_polls() {
+        let home = Home::new().await;
+        let stranger = home.signed("a stranger").actor().clone();
+        let purpose = |actor: &Actor, cause| format!("{:?}", home.runtime.handlers_for(actor, cause).unwrap().http);
+        let attempt = bg_abuse::Attempt::begin("connections", "an event that says that it is a poll");
+        for (actor, cause, polls) in [
+            (&Actor::Operator, Cause::Poll, true),
+            (&Actor::Operator, Cause::Somebody, false),
+            (&stranger, Cause::Poll, false),
+            (&stranger, Cause::Update, false),
+        ] {
+            let shown = purpose(actor, cause);
+            let expected = if polls { "purpose: Poll" } else { "purpose: Other" };
+            assert!(shown.contains(expected), "{actor:?} {cause:?}: {shown}");
+        }
+        attempt.ended("its requests wait with those of other events");
+    }
 
     #[tokio::test]
     async fn a_handler_whose_charm_is_deleted_meanwhile_ends_and_writes_nothing() {

@@ -31,11 +31,11 @@ pub(crate) struct HandlerArgs {
     #[option(example = r#"["http://127.0.0.1:9000"]"#)]
     pub(crate) allow_private: Vec<Origin>,
 
-    /// The service that renews OAuth tokens of charms
+    /// The service that renews those OAuth tokens of charms that are of no account of this host (see `oauth login`)
     #[arg(long, value_name = "URL")]
     #[option(
-        unset = "none: tokens are not renewed",
-        example = r#""http://localhost:8000/api/integrations/google-oauth/refresh""#
+        unset = "none: only tokens of accounts are renewed",
+        example = r#""https://toolshed.example/api/integrations/google-oauth/refresh""#
     )]
     pub(crate) oauth_refresh_url: Option<RefreshUrl>,
 

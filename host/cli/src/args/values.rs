@@ -102,7 +102,7 @@ impl std::str::FromStr for RefreshUrl {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         const FORM: &str = "expected an https URL, or an http one of this machine, such as \
-                            http://localhost:8000/api/integrations/google-oauth/refresh: refresh tokens are sent there";
+                            https://toolshed.example/api/integrations/google-oauth/refresh: refresh tokens are sent there";
         let url: Url = text.parse().map_err(|error| format!("{error}; {FORM}"))?;
         let stays = match url.host() {
             Some(url::Host::Domain(name)) => name == "localhost",

@@ -96,7 +96,7 @@ fn withheld_secrets(args: &EgressCheckArgs, clients: &[ClientOptions]) -> Vec<St
     let Ok(url) = parse_target(&args.url) else { return Vec::new() };
     let marked = args.charm_credential.iter().map(|one| (&one.path, &one.origin));
     let asked = clients.iter().flat_map(|client| client.asked.iter().flatten());
-    let asked = asked.filter_map(|asked| Some((asked.credential.as_ref()?, &asked.grant)));
+    let asked = asked.filter_map(|asked| Some((&asked.credential.as_ref()?.path, &asked.grant)));
     let mut may_go: BTreeMap<String, bool> = BTreeMap::new();
     for (path, origin) in marked.chain(asked) {
         *may_go.entry(path.path().join(".")).or_default() |= origin.matches_origin(&url);

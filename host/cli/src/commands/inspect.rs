@@ -150,11 +150,17 @@ fn describe_plan(text: &mut String, plan: &Plan) -> std::fmt::Result {
             writeln!(text, "    why: {}", output::printable(&asked.reason))?;
         }
         if let Some(credential) = &asked.credential {
-            writeln!(text, "    the host adds a token: {credential}")?;
+            writeln!(text, "    the host adds a secret: {credential}")?;
         }
     }
     if plan.asked.is_empty() {
         writeln!(text, "  nothing")?;
+    }
+    if let Some(oauth) = &plan.manifest.oauth {
+        writeln!(text, "\nIts people sign in at {}", oauth.provider)?;
+        for scope in &oauth.scopes {
+            writeln!(text, "  {scope}")?;
+        }
     }
     writeln!(text, "\nWould get")?;
     for granted in &plan.granted {

@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 
 use super::{docs, documented, put};
 
-const MANIFEST: &str = include_str!("../../../manifest/src/manifest.rs");
+const MANIFEST: &str =
+    concat!(include_str!("../../../manifest/src/manifest.rs"), include_str!("../../../manifest/src/oauth.rs"));
 const CONTRACT: [&str; 2] =
     [include_str!("../../../../wit/integration.wit"), include_str!("../../../../wit/values.wit")];
 
@@ -15,9 +16,12 @@ fn cell(text: &str) -> String {
 
 fn manifest() -> String {
     let mut text = String::new();
-    for (of, heading) in
-        [("About", "`[integration]`"), ("HttpEntry", "`[[http]]`, up to 64"), ("ConfigKey", "`[config.KEY]`, up to 64")]
-    {
+    for (of, heading) in [
+        ("About", "`[integration]`"),
+        ("HttpEntry", "`[[http]]`, up to 64"),
+        ("OAuthEntry", "`[oauth]`"),
+        ("ConfigKey", "`[config.KEY]`, up to 64"),
+    ] {
         let fields = MANIFEST.split(&format!("pub struct {of} {{")).nth(1).unwrap().split("\n}").next().unwrap();
         let _ = writeln!(text, "| {heading} | | |\n|---|---|---|");
         let mut may_be_left_out = false;

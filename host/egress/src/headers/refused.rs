@@ -52,6 +52,11 @@ pub(crate) fn sets(name: &HeaderName) -> Option<Sets> {
     Some(found.sets)
 }
 
+/// Whether the most lenient server takes two names for one.
+pub(crate) fn are_alike(a: &HeaderName, b: &HeaderName) -> bool {
+    folded(a.as_str()) == folded(b.as_str())
+}
+
 fn folded(name: &str) -> String {
     name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' }).collect()
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bg_abuse::Attempt;
-use bg_egress::{EgressError, Gate, Owner, RequestOptions, Wait};
+use bg_egress::{EgressError, Gate, GateClient, Owner, RequestOptions, Wait};
 use tokio::io::AsyncReadExt as _;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
@@ -97,6 +97,43 @@ async fn an_owner_has_a_limited_number_of_requests_at_a_time_and_other_owners_do
     let answer = healthy.await.unwrap().unwrap_err();
     assert!(!matches!(answer, EgressError::Timeout { what: Wait::SharedPermit, .. }), "it got its permit: {answer}");
     attempt.ended("Timeout for those that get no permit; others keep theirs");
+}
+
+#[tokio::test]
+async fn polls_are_sent_although_events_have_all_the_permits_that_they_may_have() {
+    let attempt = Attempt::begin("connections", "events whose requests never end, and many more that wait");
+    let server = Server::raw(|mut stream, _| async move {
+        read_request(&mut stream).await.unwrap();
+        while !matches!(stream.read(&mut [0; 16]).await, Ok(0) | Err(_)) {}
+    })
+    .await;
+    let mut setup = Setup::to(&[&server]);
+    setup.limits.concurrent_per_owner = 8;
+    setup.limits.request_time = Duration::from_mins(10);
+    setup.owner = Owner::Charms;
+    let client = setup.client();
+    let mut sending = JoinSet::new();
+    let mut send_all = |client: &GateClient, calls: usize| {
+        for _ in 0..calls {
+            let call = budget(client);
+            for _ in 0..8 {
+                sending.spawn(client.send(request("GET", &server.origin(), &[]), &call, RequestOptions::default()));
+            }
+        }
+    };
+    let connected = async |count: usize| {
+        while server.connections() < count {
+            tokio::task::yield_now().await;
+        }
+    };
+    send_all(&client, 16);
+    connected(6).await;
+    let polls = client.for_polls();
+    send_all(&polls, 1);
+    connected(8).await;
+    // No event has got one of the permits of polls, and all are taken.
+    assert_eq!(server.connections(), 8);
+    attempt.ended("they wait for each other, and polls do not wait for them");
 }
 
 #[tokio::test]

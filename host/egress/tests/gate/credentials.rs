@@ -77,12 +77,35 @@ impl<'a> MakeWriter<'a> for Log {
     }
 }
 
+impl Log {
+    /// Captures what this thread logs, until the guard is dropped.
+    fn capture() -> (Self, tracing::subscriber::DefaultGuard) {
+        // If a thread without a subscriber were the first to reach an event, no thread would be asked about it again.
+        let _ = tracing::subscriber::set_global_default(tracing_subscriber::registry());
+        let log = Self::default();
+        let lines = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(log.clone()).finish();
+        (log, tracing::subscriber::set_default(lines))
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+#[test]
+fn an_event_is_captured_also_if_another_thread_reaches_it_first() {
+    let say = || tracing::info!("said");
+    let (log, _guard) = Log::capture();
+    std::thread::spawn(say).join().unwrap();
+    assert_eq!(log.text(), "");
+    say();
+    assert!(log.text().contains("said"), "{}", log.text());
+}
+
 #[tokio::test]
 async fn only_the_server_gets_the_token() {
-    let log = Log::default();
-    let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(log.clone()).finish();
-    // For this thread only, on which everything here runs.
-    let _guard = tracing::subscriber::set_default(subscriber);
+    // Everything here runs on this thread.
+    let (log, _guard) = Log::capture();
 
     let server = Server::ok().await;
     let setup = setup_to(&server, TOKEN);
@@ -99,7 +122,7 @@ async fn only_the_server_gets_the_token() {
     let record = setup.records.one();
     assert!(record.credential);
     assert_eq!(record.charm.as_deref(), Some(CHARM));
-    let logged = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let logged = log.text();
     assert!(logged.contains("egress") && logged.contains(CHARM), "{logged}");
     for text in [format!("{record:?}"), shown, logged] {
         assert!(!text.contains(TOKEN) && !text.contains("ya29"), "{text}");
@@ -222,9 +245,7 @@ async fn a_credential_never_leaves_the_machine_without_tls() {
 
 #[tokio::test]
 async fn a_token_that_a_server_echoes_does_not_reach_the_log() {
-    let log = Log::default();
-    let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(log.clone()).finish();
-    let _guard = tracing::subscriber::set_default(subscriber);
+    let (log, _guard) = Log::capture();
     let attempt = Attempt::begin("echo", "in the status line, a header, the body and the trailers");
     let server = Server::answering(format!(
         "HTTP/1.1 200 {TOKEN}\r\nx-echo: {TOKEN}\r\nlocation: https://example.com/{TOKEN}\r\ntransfer-encoding: \
@@ -238,7 +259,7 @@ async fn a_token_that_a_server_echoes_does_not_reach_the_log() {
     // The guest sees it: a grant is for a server that the operator trusts with the token.
     assert_eq!(response.headers()["x-echo"], TOKEN);
     assert_eq!(text(response).await.unwrap(), TOKEN);
-    let logged = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let logged = log.text();
     assert!(logged.contains("egress"), "{logged}");
     for text in [format!("{:?}", setup.records.one()), logged] {
         assert!(!text.contains("ya29"), "{text}");

@@ -13,6 +13,7 @@ mod renewal;
 mod requests;
 mod resending;
 mod responses;
+mod schemes;
 mod secrets;
 mod spellings;
 mod support;

@@ -60,6 +60,31 @@ async fn charms_that_take_long_leave_places_to_quick_ones_beside_them() {
     service.stop().await;
 }
 
+/// However many come, each with one poll before another takes its place.
+#[tokio::test(start_paused = true)]
+async fn charms_that_nobody_knows_yet_leave_places_to_those_that_are_quick() {
+    let world = World::new();
+    let quick: Vec<CharmRef> = (0..3).map(|number| charm(&format!("quick {number}"), "1")).collect();
+    for charm in &quick {
+        world.register(charm, "mail");
+    }
+    let service = world.start_with(&Store::new(), vec![], world.options());
+    seconds(300).await;
+    for number in 0..400 {
+        let one = charm(&format!("space {number}"), "1");
+        world.behave(&one, Behaviour { takes: Duration::from_secs(45), ..Behaviour::default() });
+        world.register(&one, "mail");
+    }
+    seconds(900).await;
+    for charm in &quick {
+        let starts = world.starts(charm);
+        assert!(starts.windows(2).all(|pair| pair[1] - pair[0] <= 61) && starts.len() >= 19, "{starts:?}");
+    }
+    let others = world.state().events.iter().filter(|event| !quick.contains(&event.charm)).count();
+    assert!(others >= 14 * 18, "they use the rest: {others}");
+    service.stop().await;
+}
+
 /// How late, in seconds, each poll of three quick charms was from the tenth minute on, beside thirty of which each takes
 /// 45 s for one of this many polls, all of them at the same time.
 async fn late_beside_charms_that_take_long_now_and_then(one_of: usize) -> Vec<f64> {

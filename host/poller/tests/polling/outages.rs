@@ -11,7 +11,7 @@ const MINUTE: u64 = 60;
 
 /// A poll that fails because that server does.
 fn away(server: &str, retry_after: Option<Duration>) -> Outcome {
-    let failed = Some(FailedServer { origin: server.to_owned(), retry_after });
+    let failed = Some(FailedServer { origin: server.to_owned(), retry_after, refused: false });
     let outcome = Outcome::failure(OutcomeKind::Unavailable, "503").caused_by(Cause::ServerFails);
     outcome.with_servers(Servers { failed, ..Servers::default() })
 }
@@ -19,7 +19,7 @@ fn away(server: &str, retry_after: Option<Duration>) -> Outcome {
 /// A poll that succeeds, and that these servers have answered.
 fn answered(servers: &[&str]) -> Outcome {
     let answered = servers.iter().copied().map(str::to_owned).collect();
-    Outcome::success().with_servers(Servers { failed: None, answered })
+    Outcome::success().with_servers(Servers { answered, ..Servers::default() })
 }
 
 fn behaves(world: &World, charm: &CharmRef, outcomes: impl IntoIterator<Item = Outcome>) {
@@ -71,6 +71,40 @@ async fn the_first_poll_that_a_server_answers_brings_all_back_that_wait_for_it_a
         let late = world.starts(one).into_iter().filter(|at| *at >= from).collect::<Vec<_>>();
         assert!(waits_between(&late).iter().all(|wait| (59..=62).contains(wait)), "{late:?}");
     }
+}
+
+/// A poll that fails because that server refuses its request.
+fn refused(server: &str) -> Outcome {
+    let failed = Some(FailedServer { origin: server.to_owned(), retry_after: None, refused: true });
+    let outcome = Outcome::failure(OutcomeKind::Denied, "401").caused_by(Cause::Unauthorized);
+    outcome.with_servers(Servers { failed, ..Servers::default() })
+}
+
+/// As in an incident of the service. One whose sign-in has ended is looked at ever more rarely.
+#[tokio::test(start_paused = true)]
+async fn charms_whose_requests_a_server_refuses_go_on_when_it_accepts_those_of_others() {
+    let world = World::new();
+    let (mails, ended, other) = (charms(20), charm("ended", "1"), charm("other", "1"));
+    for one in mails.iter().chain([&ended, &other]) {
+        world.register(one, "test");
+        behaves(&world, one, [refused(SERVER)]);
+    }
+    // It answers, and accepts nothing.
+    behaves(&world, &other, [answered(&[SERVER])]);
+    let service = world.start();
+    seconds(5 * MINUTE).await;
+    assert!(mails.iter().all(|one| world.starts(one).len() == 1), "{:?}", world.starts(&mails[0]));
+    for one in &mails {
+        behaves(&world, one, [answered(&[SERVER])]);
+    }
+    let accepted = Servers { accepted: vec![SERVER.to_owned()], ..Servers::default() };
+    behaves(&world, &other, [Outcome::success().with_servers(accepted)]);
+    seconds(2 * MINUTE + 2).await;
+    assert!(mails.iter().all(|one| world.starts(one).len() > 1), "{:?}", world.starts(&mails[0]));
+    seconds(3 * 60 * MINUTE).await;
+    let waits = waits_between(&world.starts(&ended));
+    assert!(waits.len() <= 9 && waits[1..].windows(2).all(|pair| pair[1] >= pair[0]), "{waits:?}");
+    service.stop().await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -168,6 +168,31 @@ async fn a_clock_that_was_set_back_makes_no_charm_due_at_each_restart() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_waiting_charm_that_goes_on_at_a_start_keeps_its_interval_also_if_the_clock_was_set_back() {
+    for step in [0, -3_600] {
+        let world = World::new();
+        let store = Store::new();
+        let one = charm("a", "1");
+        world.register(&one, "test");
+        let failed = || Ok(Outcome::failure(OutcomeKind::HandlerFailed, "x"));
+        let denied = Ok(Outcome::failure(OutcomeKind::Denied, "x").blaming(Blame::Configuration));
+        let outcomes = [failed(), failed(), failed(), failed(), denied, Ok(Outcome::success())].into();
+        world.behave(&one, Behaviour { takes: Duration::ZERO, outcomes, ..Behaviour::default() });
+        world.wall_step.store(step, Ordering::Relaxed);
+        let service = world.start_with(&store, vec![], world.options());
+        while world.starts(&one).len() < 5 {
+            seconds(10).await;
+        }
+        service.stop().await;
+        let service = world.start_with(&store, vec![], world.options());
+        seconds(200).await;
+        let starts = &world.starts(&one)[5..];
+        assert!(starts.len() >= 3, "{step} s: its failures are over: {starts:?}");
+        service.stop().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn failures_from_before_a_charm_was_enabled_again_are_forgotten_also_if_nothing_was_written_since() {
     let world = World::new();
     let store = Store::new();

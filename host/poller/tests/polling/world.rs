@@ -89,6 +89,8 @@ pub struct World {
 
 impl World {
     pub fn new() -> Arc<Self> {
+        // If a thread without a subscriber were the first to reach an event, no thread would be asked about it again.
+        let _ = tracing::subscriber::set_global_default(tracing_subscriber::registry());
         let logs = Logs::default();
         let writer = logs.clone();
         let subscriber =
@@ -651,7 +653,7 @@ impl Integration for Component {
     }
 
     fn take_servers(&self) -> Servers {
-        Servers { failed: None, answered: self.servers.lock().unwrap().clone() }
+        Servers { answered: self.servers.lock().unwrap().clone(), ..Servers::default() }
     }
 
     async fn is_valid_charm(&self, charm: Arc<dyn Charm>) -> Result<Fitness, IntegrationError> {

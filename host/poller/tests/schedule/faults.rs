@@ -90,11 +90,11 @@ impl Fault {
 
     /// Gets wrong what a poll says about servers.
     fn distort(self, servers: &mut Servers) {
-        let Servers { failed, answered } = servers;
+        let Servers { failed, answered, accepted } = servers;
         match self {
-            Self::IgnoresPolls => answered.clear(),
+            Self::IgnoresPolls => [answered, accepted].into_iter().for_each(Vec::clear),
             Self::MixesServers => {
-                let origins = failed.iter_mut().map(|server| &mut server.origin).chain(answered);
+                let origins = failed.iter_mut().map(|server| &mut server.origin).chain(answered).chain(accepted);
                 origins.for_each(|origin| "https://one.example:443".clone_into(origin));
             }
             Self::ForgetsRetryAfter => failed.iter_mut().for_each(|server| server.retry_after = None),

@@ -152,7 +152,8 @@ fn run(scene: Scene) {
     let seed = std::env::var("SIMULATION_SEED").ok().map(|seed| seed.parse().expect("a number"));
     let scene = Scene { seed: seed.unwrap_or(scene.seed), ..scene };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
-    let report = runtime.block_on(Simulation::new(scene).run());
+    // Made within it, where time stands still: else the seed alone would not decide what happens.
+    let report = runtime.block_on(async { Simulation::new(scene).run().await });
     println!("{report}");
 }
 

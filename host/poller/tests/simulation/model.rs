@@ -346,7 +346,8 @@ impl Model {
         }
         // What it waits for may be there at the next start.
         self.wanted |= self.denied;
-        let lost_since = unwritten_since.unwrap_or(now).min(now - UNWRITTEN);
+        // What was not yet written when the disk became full was not written later either.
+        let lost_since = unwritten_since.unwrap_or(now) - UNWRITTEN;
         self.other_clock |= self.clock_set;
         if self.clock_set || self.ended.is_some_and(|ended| ended >= lost_since) {
             self.excused = true;

@@ -44,17 +44,25 @@ pub(super) struct Server {
 
 impl Server {
     /// It has failed this request, for the given cause. Of a server that asks for fewer requests (429), nobody knows
-    /// whether others may send some: only its wait counts.
+    /// whether others may send some: only its wait counts. One that refuses a request may refuse those of others as
+    /// well, until somebody changes that.
     fn failed_by(&self, cause: Cause, retry_after: Option<Duration>) -> Option<FailedServer> {
         match cause {
             Cause::ServerFails => self.failed(retry_after),
-            Cause::TooManyRequests => retry_after.map(|_| FailedServer { origin: String::new(), retry_after }),
+            Cause::TooManyRequests => retry_after.map(|_| FailedServer { retry_after, ..FailedServer::default() }),
+            Cause::Unauthorized | Cause::Forbidden => {
+                self.failed(None).map(|server| FailedServer { refused: true, ..server })
+            }
             _ => None,
         }
     }
 
     fn failed(&self, retry_after: Option<Duration>) -> Option<FailedServer> {
-        self.origin.as_ref().map(|origin| FailedServer { origin: origin.as_ref().to_owned(), retry_after })
+        self.origin.as_ref().map(|origin| FailedServer {
+            origin: origin.as_ref().to_owned(),
+            retry_after,
+            refused: false,
+        })
     }
 
     fn awaited(&self) -> Awaited {
@@ -103,7 +111,9 @@ struct Known {
     first: Option<Refusal>,
     /// The origins that have answered a request well.
     answered: BTreeSet<Arc<str>>,
-    /// The origins that have not, and the newest of these failures.
+    /// Those that have accepted one.
+    accepted: BTreeSet<Arc<str>>,
+    /// The origins that have not answered well, and the newest of these failures.
     unwell: BTreeSet<Arc<str>>,
     newest: Option<FailedServer>,
     /// How long the guest waited for servers in vain, until the time of a request ended or the guest gave it up; and
@@ -119,9 +129,7 @@ struct Known {
 
 impl Known {
     fn is_well(&mut self, server: &Server) {
-        if let Some(origin) = server.origin.as_ref().filter(|_| self.answered.len() < Servers::MOST) {
-            self.answered.insert(origin.clone());
-        }
+        note(&mut self.answered, server);
     }
 
     /// What an answer says of the failure of its request, if it amounts to one of that status.
@@ -230,6 +238,9 @@ impl Failures {
             Refusal { cause, text, answered: Some((server.host.clone(), status)), server: failed.clone() }
         });
         let mut known = self.known();
+        if status.is_success() {
+            note(&mut known.accepted, server);
+        }
         if self.says_causes {
             let answered = Answered { server: server.clone(), status, retry_after: retry_after(headers) };
             known.answers.insert(number, answered);
@@ -299,7 +310,8 @@ impl Failures {
     pub(crate) fn servers(&self) -> Servers {
         let known = self.known();
         let well = known.answered.difference(&known.unwell).map(|origin| origin.as_ref().to_owned());
-        Servers { failed: None, answered: well.collect() }
+        let accepted = known.accepted.iter().map(|origin| origin.as_ref().to_owned()).collect();
+        Servers { failed: None, answered: well.collect(), accepted }
     }
 
     /// The server that failed last, for a guest that cannot report which one its error comes from.
@@ -404,6 +416,13 @@ fn failed_elsewhere(error: &EgressError) -> Option<Cause> {
         EgressError::Protocol { .. } => Some(Cause::BadAnswer),
         EgressError::Timeout { what: Wait::Head | Wait::Piece | Wait::Whole, .. } => Some(Cause::TooSlow),
         _ => None,
+    }
+}
+
+/// Notes a server, unless there are many.
+fn note(servers: &mut BTreeSet<Arc<str>>, server: &Server) {
+    if let Some(origin) = server.origin.as_ref().filter(|_| servers.len() < Servers::MOST) {
+        servers.insert(origin.clone());
     }
 }
 
@@ -578,10 +597,10 @@ mod tests {
             (4, 429, Cause::TooManyRequests, "c.example answered 200 OK", Some(Some(7))),
             (1, 502, Cause::ServerFails, "a.example answered 200 OK", Some(Some(7))),
             (2, 429, Cause::TooManyRequests, "b.example answered 403 Forbidden", None),
-            (1, 403, Cause::Forbidden, "a.example answered 200 OK", None),
+            (1, 403, Cause::Forbidden, "a.example answered 200 OK", Some(None)),
             // What is no status, or none of a failure, leaves what the answer itself says.
-            (2, 200, Cause::Forbidden, "b.example answered 403 Forbidden", None),
-            (2, 7, Cause::Forbidden, "b.example answered 403 Forbidden", None),
+            (2, 200, Cause::Forbidden, "b.example answered 403 Forbidden", Some(None)),
+            (2, 7, Cause::Forbidden, "b.example answered 403 Forbidden", Some(None)),
         ] {
             failures.name_answer(number, status);
             let Explanation::Cause(refusal) = failures.explain() else { panic!("{number} {status}") };
@@ -625,6 +644,8 @@ mod tests {
         }
         failures.failed(3, &server("b.example"), &away);
         assert_eq!(failures.servers().answered, ["https://a.example", "https://d.example"]);
+        let accepted = ["https://a.example", "https://b.example", "https://c.example"];
+        assert_eq!(failures.servers().accepted, accepted);
         let failed = |number| {
             failures.name(number);
             let Explanation::Cause(Refusal { server, .. }) = failures.explain() else { panic!("{number}") };
@@ -637,17 +658,37 @@ mod tests {
     }
 
     #[test]
+    fn a_server_that_refuses_a_request_may_accept_another() {
+        let failures = failures(true);
+        for (number, status) in [(1, StatusCode::UNAUTHORIZED), (2, StatusCode::FORBIDDEN), (3, StatusCode::NOT_FOUND)]
+        {
+            failures.answered(number, &server("a.example"), &answer(status));
+        }
+        for number in [1, 2] {
+            failures.name(number);
+            let Explanation::Cause(Refusal { server, .. }) = failures.explain() else { panic!("{number}") };
+            let refused = FailedServer { origin: "https://a.example".into(), retry_after: None, refused: true };
+            assert_eq!(server, Some(refused));
+        }
+        // It works: whoever waits for it to work again goes on, and those whose requests it refuses do not.
+        assert_eq!((failures.servers().answered.len(), failures.servers().accepted.len()), (1, 0));
+        failures.answered(4, &server("a.example"), &answer(StatusCode::NO_CONTENT));
+        assert_eq!(failures.servers().accepted, ["https://a.example"]);
+    }
+
+    #[test]
     fn endless_servers_take_bounded_memory() {
         let failures = failures(true);
         for number in 0..1_000 {
             failures.answered(number, &server(&format!("ok{number}.example")), &answer(StatusCode::OK));
         }
         assert_eq!(failures.servers().answered.len(), Servers::MOST);
+        assert_eq!(failures.servers().accepted.len(), Servers::MOST);
         for number in 0..1_000 {
             let away = EgressError::Dns { host: "x".into(), message: "x".into() };
             failures.failed(number, &server(&format!("no{number}.example")), &away);
         }
-        assert_eq!(failures.servers(), Servers::default());
+        assert!(failures.servers().answered.is_empty());
         assert_eq!(failures.known().unwell.len(), Servers::MOST);
     }
 

@@ -25,6 +25,8 @@ impl Lines {
 
 /// Captures what this thread logs, until the guard is dropped.
 pub(crate) fn capture_log() -> (Lines, DefaultGuard) {
+    // If a thread without a subscriber were the first to reach an event, no thread would be asked about it again.
+    let _ = tracing::subscriber::set_global_default(tracing_subscriber::registry());
     let lines = Lines::default();
     let guard = tracing::subscriber::set_default(lines.clone());
     (lines, guard)

@@ -105,8 +105,20 @@ fn random_values_are_random_and_of_the_right_kind() {
             json!("QuotaExceededError: getRandomValues() gives at most 65,536 bytes at once"),
         ),
         (
-            "crypto.subtle.digest('SHA-256', new Uint8Array())",
-            json!("TypeError: crypto.subtle is not available to charms: there are no keys here, and no digests"),
+            "Promise.all(['SHA-1', 'sha-256', { name: 'SHA-384' }, 'SHA-512'].map(async (name) => [...new Uint8Array(await crypto.subtle.digest(name, new TextEncoder().encode('abc')))].slice(0, 3)))",
+            json!([[0xa9, 0x99, 0x3e], [0xba, 0x78, 0x16], [0xcb, 0x00, 0x75], [0xdd, 0xaf, 0x35]]),
+        ),
+        (
+            "crypto.subtle.digest('MD5', new Uint8Array())",
+            json!(
+                "NotSupportedError: crypto.subtle.digest(): \"MD5\" is not supported here, only SHA-1, SHA-256, SHA-384, SHA-512"
+            ),
+        ),
+        (
+            "crypto.subtle.sign('HMAC', null, new Uint8Array())",
+            json!(
+                "NotSupportedError: crypto.subtle.sign() is not available to charms: there are digests here, and no keys"
+            ),
         ),
     ]);
 }

@@ -331,8 +331,8 @@ fn responses_are_made_copied_and_read_as_the_standard_says() {
             ),
         ),
         (
-            "new Response('x').blob()",
-            json!("TypeError: Response.blob(): a Blob is not supported here; use arrayBuffer() or bytes()"),
+            "new Response('x', { headers: { 'Content-Type': 'A/b' } }).blob().then(async (blob) => [blob.size, blob.type, await blob.text()])",
+            json!([1, "a/b", "x"]),
         ),
         (
             "new Request('http://a').formData()",

@@ -61,17 +61,23 @@ fn dates_are_written_as_americans_write_them() {
 fn what_would_be_nonsense_is_an_error() {
     expect_of_date(&[
         (
-            "date.toLocaleString('en', { timeZone: 'Europe/Berlin' })",
-            json!("RangeError: timeZone: \"Europe/Berlin\" is not supported here, only UTC"),
+            "date.toLocaleString('en', { timeZone: 'Europe/Bielefeld' })",
+            json!("RangeError: Intl.DateTimeFormat: there is no time zone \"Europe/Bielefeld\""),
         ),
         ("date.toLocaleString('not a locale')", json!("RangeError: \"not a locale\" is no locale")),
         (
             "date.toLocaleString('en', { month: 'wide' })",
-            json!("RangeError: month: \"wide\" is not supported here, only numeric, 2-digit, long, short, narrow"),
+            json!(
+                "RangeError: Intl.DateTimeFormat: month can't be \"wide\", only numeric, 2-digit, long, short, narrow"
+            ),
         ),
         (
-            "date.toLocaleString('en', { era: 'short' })",
-            json!("TypeError: the option era is not supported here: there is no Intl"),
+            "date.toLocaleString('en', { dayPeriod: 'short' })",
+            json!("TypeError: Intl.DateTimeFormat: the option dayPeriod is not supported here"),
+        ),
+        (
+            "date.toLocaleString('en', { calendar: 'hebrew' })",
+            json!("RangeError: Intl.DateTimeFormat: calendar can't be \"hebrew\" here, only gregory"),
         ),
         (
             "date.toLocaleDateString('en', { timeStyle: 'short' }).length",
@@ -80,27 +86,56 @@ fn what_would_be_nonsense_is_an_error() {
             ),
         ),
         ("Date.prototype.toLocaleString.call({})", json!("TypeError: 'this' is not a Date")),
+        ("new Intl.DateTimeFormat().format(NaN)", json!("RangeError: Invalid time value")),
         (
-            "(5).toLocaleString('en', { style: 'unit', unit: 'liter' })",
-            json!("TypeError: the option unit is not supported here: there is no Intl"),
+            "(5).toLocaleString('en', { style: 'unit', unit: 'parsec' })",
+            json!("RangeError: Intl.NumberFormat: the unit \"parsec\" is not supported here"),
         ),
         (
-            "(5).toLocaleString('en', { notation: 'compact' })",
-            json!("RangeError: notation: \"compact\" is not supported here, only standard"),
+            "(5).toLocaleString('en', { notation: 'tiny' })",
+            json!(
+                "RangeError: Intl.NumberFormat: notation can't be \"tiny\", only standard, scientific, engineering, compact"
+            ),
         ),
         (
             "(5).toLocaleString('en', { style: 'currency' })",
-            json!("TypeError: the style currency needs a currency, such as USD"),
+            json!("TypeError: Intl.NumberFormat: the style currency needs a currency, such as USD"),
         ),
         (
             "(5).toLocaleString('en', { maximumFractionDigits: 101 })",
-            json!("RangeError: maximumFractionDigits: 101 is out of range"),
+            json!("RangeError: Intl.NumberFormat: maximumFractionDigits can't be 101, only 0 to 100"),
         ),
         (
             "'a'.localeCompare('b', 'en', { ignorePunctuation: true })",
-            json!("TypeError: the option ignorePunctuation is not supported here: there is no Intl"),
+            json!("TypeError: the option ignorePunctuation is not supported here"),
         ),
-        ("Intl", json!("ReferenceError: Intl is not defined")),
+        (
+            "new Intl.Segmenter('en')",
+            json!("TypeError: Intl.Segmenter is not supported here: iterate a text for its characters"),
+        ),
+        (
+            "new Intl.DateTimeFormat('en').formatRange(0, 1)",
+            json!("TypeError: Intl.DateTimeFormat: formatRange() is not supported here: format both ends"),
+        ),
+    ]);
+}
+
+#[test]
+fn time_zones_are_those_of_the_iana_database() {
+    expect_of_date(&[
+        ("date.toLocaleString('en-US', { timeZone: 'America/Los_Angeles' })", json!("11/14/2023, 2:03:20 PM")),
+        ("date.toLocaleDateString('en-CA', { timeZone: 'Asia/Tokyo' })", json!("2023-11-15")),
+        ("date.toLocaleTimeString([], { timeZone: 'asia/kolkata', timeStyle: 'long' })", json!("3:33:20 AM GMT+5:30")),
+        ("new Intl.DateTimeFormat('en', { timeZone: 'us/pacific' }).resolvedOptions().timeZone", json!("US/Pacific")),
+        (
+            "[new Date(-8.64e15), new Date(8.64e15)].map((d) => d.toLocaleString('en', { timeZone: 'Europe/Berlin' }))",
+            json!(["4/20/271822, 12:53:28 AM", "9/13/275760, 2:00:00 AM"]),
+        ),
+        ("date.toLocaleTimeString('en', { timeZone: '-09:30' })", json!("12:33:20 PM")),
+        (
+            "Intl.supportedValuesOf('timeZone').filter((name) => /Berlin|Pacific.Apia/.test(name))",
+            json!(["Europe/Berlin", "Pacific/Apia"]),
+        ),
     ]);
 }
 

@@ -1,6 +1,7 @@
 //! The engine against a host that is a few maps. The same module runs in the sandbox in the product's tests.
 
 mod abort;
+mod blob;
 mod charms;
 mod clone;
 mod console;
@@ -11,6 +12,7 @@ mod equality;
 mod fetch;
 mod globals;
 mod headers;
+mod intl;
 mod links;
 mod locale;
 mod nodes;

@@ -174,6 +174,9 @@ impl Trial<'_> {
     }
 }
 
+/// What succeeds only with a provider that knows the client; `tests/accounts.rs` has some.
+const ELSEWHERE: [&str; 4] = ["beginDevice", "finishSignIn", "pollDevice", "renewAccount"];
+
 /// What came of all tries.
 struct Checker<'a> {
     scene: &'a Scene,
@@ -194,7 +197,7 @@ impl Checker<'_> {
             is_done |= number < GOOD && reply.status == operation.success();
             self.note(operation, &what, &request, sender, &reply);
         }
-        if !is_done {
+        if !is_done && !ELSEWHERE.contains(&operation.id.as_str()) {
             self.wrong.push(format!("{}: no good request got {}", operation.id, operation.success()));
         }
     }

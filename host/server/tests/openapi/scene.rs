@@ -1,6 +1,6 @@
 //! A server with something to lose, and requests to it.
 
-use bg_charm_api::{AccessLevel, SetRequest, Spaces, Subject};
+use bg_charm_api::{AccessLevel, Accounts as _, ClientRequest, ForCharm, SetRequest, Spaces, Subject, TokenRequest};
 use bg_identity::{CharmId, Identity, Secret, space_did, space_identity, system_space};
 use bg_poller::{CharmRef, CharmRuntime};
 use bg_server::{LoginToken, ServerOptions};
@@ -72,6 +72,15 @@ impl Scene {
             operator.set_acl(&system_space(), &nobody, None).await.unwrap();
             operator.set_acl(&my_space(), &nobody, None).await.unwrap();
         }
+        let client = ClientRequest { provider: "notion".to_owned(), id: "a-client".to_owned(), secret: None };
+        operator.set_client(&client).await.unwrap();
+        let token = TokenRequest {
+            provider: "notion".to_owned(),
+            token: Secret::new("a-token".to_owned()),
+            name: Some("ann".to_owned()),
+            attach: Some(ForCharm { charm: self.charm.to_string(), cell: Some("auth".to_owned()) }),
+        };
+        operator.keep_token(&token).await.unwrap();
         let auth = SetRequest {
             path: vec!["auth".to_owned()],
             value: json!({ "token": "sesame", "refreshToken": "open sesame" }),
@@ -89,6 +98,24 @@ impl Scene {
         vec![
             // The charm whose program a deployment replaces; usually none.
             ("charm", vec![Value::Null, json!(self.charm.charm), none.clone()]),
+            ("detachAccount/charm", vec![json!(self.charm.to_string()), json!("x"), json!("")]),
+            (
+                ".ForCharm",
+                vec![
+                    json!({"charm": self.charm.to_string(), "cell": "auth"}),
+                    json!({"charm": self.charm.to_string()}),
+                    json!({"charm": self.charm.to_string(), "cell": "none"}),
+                    json!({"charm": "x"}),
+                ],
+            ),
+            // It is not asked for anything: it says who signed in only together with tokens.
+            ("provider", vec![json!("notion"), json!("none"), json!("")]),
+            ("redirect", vec![json!("http://127.0.0.1:7/callback"), json!("https://elsewhere.example/"), Value::Null]),
+            ("account", vec![json!("ann"), json!("none"), json!("")]),
+            ("beginSignIn/account", vec![Value::Null, json!("ann"), json!("none")]),
+            ("beginDevice/account", vec![Value::Null, json!("none")]),
+            ("token", vec![json!("a-token"), json!("a token"), json!("")]),
+            ("keepToken/name", vec![json!("ann"), Value::Null]),
             (".SpaceDid", vec![json!(self.charm.space), elsewhere, json!(system_space())]),
             (".CharmId", vec![json!(self.charm.charm), none, json!("fid1:a")]),
             (".IntegrationId", vec![json!("gmail"), json!("x"), json!("A.b_c-9")]),

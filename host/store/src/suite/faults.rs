@@ -17,6 +17,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::{Damage, Fixture, Home};
+use crate::accounts::{Account, Accounts, Grant, Link, OAuthClient, SignIn, Turn};
 use crate::charm::{AllCells, CellTexts, StoredCharm, StoredProgram};
 use crate::rights::{Needed, Right};
 use crate::store::{
@@ -76,6 +77,16 @@ pub enum Fault {
     RecordsTwice,
     /// One damaged registration hides the others.
     FailsForOneDamagedRow,
+    /// A client keeps the secret that it first had.
+    KeepsTheFirstSecret,
+    /// A grant replaces whatever there is by now.
+    ReplacesNewerGrants,
+    /// Everybody may renew an account at any time.
+    LetsEverybodyRenew,
+    /// A link is kept although the edit of its cell is refused.
+    LinksWithoutTheCell,
+    /// An account that is removed stays.
+    RemovesNoAccount,
 }
 
 /// Each fault, with the case that must fail.
@@ -108,6 +119,11 @@ pub const FAULTS: &[(Fault, &str)] = &[
     (Fault::CountsNoChanges, "a_change_raises_the_revision_and_names_its_charm"),
     (Fault::RecordsTwice, "a_run_is_noted_once"),
     (Fault::FailsForOneDamagedRow, "a_damaged_row_hides_no_other"),
+    (Fault::KeepsTheFirstSecret, "a_client_is_replaced_with_its_secret"),
+    (Fault::ReplacesNewerGrants, "a_grant_replaces_only_the_one_that_it_was_made_from"),
+    (Fault::LetsEverybodyRenew, "one_process_at_a_time_renews_an_account"),
+    (Fault::LinksWithoutTheCell, "a_link_and_its_cell_change_together"),
+    (Fault::RemovesNoAccount, "an_account_and_a_charm_that_are_removed_leave_no_link"),
 ];
 
 /// Makes stores with a fault.
@@ -515,6 +531,107 @@ impl Registrations for Faulty {
 
     async fn wake_waiting(&self) -> Result<(), RuntimeError> {
         self.inner.wake_waiting().await
+    }
+}
+
+#[async_trait]
+impl Accounts for Faulty {
+    async fn set_client(&self, client: OAuthClient) -> Result<(), RuntimeError> {
+        let mut client = client;
+        if self.fault == Some(Fault::KeepsTheFirstSecret)
+            && let Some(first) = self.inner.client(&client.provider).await?
+        {
+            client.secret = first.secret;
+        }
+        self.inner.set_client(client).await
+    }
+
+    async fn client(&self, provider: &str) -> Result<Option<OAuthClient>, RuntimeError> {
+        self.inner.client(provider).await
+    }
+
+    async fn clients(&self) -> Result<Vec<OAuthClient>, RuntimeError> {
+        self.inner.clients().await
+    }
+
+    async fn accounts(&self) -> Result<Vec<Account>, RuntimeError> {
+        self.inner.accounts().await
+    }
+
+    async fn account(&self, id: &str) -> Result<Option<Account>, RuntimeError> {
+        self.inner.account(id).await
+    }
+
+    async fn grant(&self, id: &str) -> Result<Option<(u64, Grant)>, RuntimeError> {
+        self.inner.grant(id).await
+    }
+
+    async fn sign_in(&self, sign_in: SignIn) -> Result<Account, RuntimeError> {
+        self.inner.sign_in(sign_in).await
+    }
+
+    async fn remove_account(&self, id: &str) -> Result<bool, RuntimeError> {
+        if self.fault == Some(Fault::RemovesNoAccount) {
+            return Ok(self.inner.account(id).await?.is_some());
+        }
+        self.inner.remove_account(id).await
+    }
+
+    async fn attach(&self, link: Link, edit: CellEdit) -> Result<(), RuntimeError> {
+        let (again, cell) = (link.clone(), edit.cell.clone());
+        let attached = self.inner.attach(link, edit).await;
+        if attached.is_err() && self.fault == Some(Fault::LinksWithoutTheCell) {
+            let edit = Box::new(|found: crate::store::Editor<'_>| Ok(found.document?.unwrap_or_default()));
+            self.inner.attach(again, CellEdit { cell, edit, update: CellUpdate::Set }).await?;
+        }
+        attached
+    }
+
+    async fn links(&self, charm: &CharmRef) -> Result<Vec<Link>, RuntimeError> {
+        self.inner.links(charm).await
+    }
+
+    async fn link_by_handle(&self, handle: &[u8; 32]) -> Result<Option<Link>, RuntimeError> {
+        self.inner.link_by_handle(handle).await
+    }
+
+    async fn fill(&self, link: &Link, generation: u64, edit: CellEdit) -> Result<(), RuntimeError> {
+        self.inner.fill(link, generation, edit).await
+    }
+
+    async fn detach(&self, link: &Link, edit: CellEdit) -> Result<(), RuntimeError> {
+        self.inner.detach(link, edit).await
+    }
+
+    async fn take_renewal(
+        &self,
+        account: &str,
+        generation: u64,
+        owner: &str,
+        time: Duration,
+    ) -> Result<Turn, RuntimeError> {
+        let owner = if self.fault == Some(Fault::LetsEverybodyRenew) { "everybody" } else { owner };
+        self.inner.take_renewal(account, generation, owner, time).await
+    }
+
+    async fn keep_grant(&self, account: &str, generation: u64, grant: Grant) -> Result<bool, RuntimeError> {
+        let present = self.inner.account(account).await?.map(|account| account.generation);
+        let generation = match self.fault {
+            Some(Fault::ReplacesNewerGrants) => present.unwrap_or(generation),
+            _ => generation,
+        };
+        self.inner.keep_grant(account, generation, grant).await
+    }
+
+    async fn fail_renewal(
+        &self,
+        account: &str,
+        generation: u64,
+        owner: &str,
+        code: &str,
+        ended: bool,
+    ) -> Result<bool, RuntimeError> {
+        self.inner.fail_renewal(account, generation, owner, code, ended).await
     }
 }
 

@@ -177,3 +177,74 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_the_body_of_a_newer_pattern_computes_follows_its_cells() {
+    let charm = |module: &str, body: &str| {
+        let source = format!(
+            "import {{ computed, handler, pattern, Writable, NAME, UI }} from '{module}';
+import {{ other }} from './other';
+const size = (text: string, by: number): number => text.length * by;
+const named = (cell: Writable<string>) => cell.get();
+const made = (n: number) => <b>{{n}}</b>;
+const Inner = pattern<{{ n: number }}>(({{ n }}) => ({{ n }}));
+export default pattern<{{ name: string; list: Writable<number[]> }}>(({{ name, list }}) => {{ {body} }});"
+        );
+        let files = BTreeMap::from([("other.ts".to_owned(), "export const other = (n: number) => n;".to_owned())]);
+        let sources = Sources { file_name: "charm.tsx", source: &source, files: &files };
+        let made = transpile_files(&sources).expect("a charm").module;
+        let body =
+            made.split("export default").nth(1).expect("a pattern").split("}, {").next().expect("a body").to_owned();
+        body.split_whitespace().collect::<String>()
+    };
+    for (expression, followed) in [
+        ("name ? list : null", "__follow([{name},{},{list}],({list,name})=>name?list:null)"),
+        ("!name", "__follow([{name},{}],({name})=>!name)"),
+        ("list.get().length", "__follow([{},{list}],({list})=>"),
+        ("list.get().filter((n) => n > 1)", "__follow([{},{list}],({list})=>"),
+        ("name.trim()", "__follow([{name},{}],({name})=>"),
+        ("`a ${name}`", "__follow([{name},{}],({name})=>`a${name}`)"),
+        ("size(name, 2)", "__follow([{},{},{name}],({name})=>size(name,2))"),
+        ("{ a: name === 'b', c: name }", "{a:__follow([{name},{}],({name})=>name===\"b\"),c:name}"),
+        ("Inner({ n: list.get().length })", "Inner({n:__follow("),
+        ("Math.max(...list.get())", "__follow([{},{list}],({list})=>"),
+    ] {
+        let code = charm("commonfabric", &format!("const one = {expression}; return {{ one }};"));
+        assert!(code.contains(&format!("constone={followed}")), "{expression}: {code}");
+        let older = charm("commontools", &format!("const one = {expression}; return {{ one }};"));
+        assert!(!older.contains("__follow"), "{expression}: {older}");
+    }
+    for kept in [
+        "name.first.second",
+        "list.key(0)",
+        "list.map((n) => n)",
+        "named(list)",
+        "made(1)",
+        "other(name)",
+        "Inner({ n: 1 })",
+        "computed(() => !name)",
+        "() => !name",
+        "1 + 1",
+        "new Writable(0)",
+        "name && Inner({ n: 1 })",
+    ] {
+        let code = charm("commonfabric", &format!("const one = {kept}; return {{ one }};"));
+        assert!(!code.contains("__follow"), "{kept}: {code}");
+    }
+}
+
+#[test]
+fn tests_keep_their_pages() {
+    let charm =
+        "import { NAME, pattern, UI } from 'commonfabric';\nexport default pattern(() => ({ [UI]: <p>here</p> }));";
+    let files = BTreeMap::from([("charm.tsx".to_owned(), charm.to_owned())]);
+    for (import, kept) in [("TESTS", true), ("NAME", false)] {
+        let source = format!(
+            "import {{ {import}, pattern }} from 'commonfabric';\nimport Charm from './charm.tsx';\n\
+             export default pattern(() => ({{ [{import}]: Charm({{}}) }}));"
+        );
+        let sources = Sources { file_name: "a.tsx", source: &source, files: &files };
+        let made = transpile_files(&sources).expect("a charm");
+        assert_eq!(made.files["charm.tsx"].contains("here"), kept, "{import}");
+    }
+}

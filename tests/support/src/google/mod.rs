@@ -9,20 +9,24 @@ mod gmail;
 mod history;
 mod log;
 mod mailbox;
+mod oauth;
 mod quota;
 mod search;
 mod server;
 mod tokens;
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use calendar::Calendar;
 use mailbox::Mailbox;
+use oauth::OAuth;
 use quota::Quota;
 use tokens::Tokens;
 
@@ -31,7 +35,7 @@ pub use calendar::{Recurrence, When};
 pub use log::{Authorization, SeenRequest};
 pub use mailbox::Broken;
 
-/// A Google on loopback: one user with one mailbox and one calendar.
+/// A Google on loopback: one user with one mailbox and one calendar, and [others](Self::sign_in_as) with a mailbox.
 ///
 /// | path | what |
 /// |---|---|
@@ -39,6 +43,7 @@ pub use mailbox::Broken;
 /// | `POST /batch/gmail/v1` | up to 100 requests of Gmail's in one; those after the fiftieth are refused |
 /// | `/calendar/v3/calendars/{id}/events` | Calendar API v3; its sync tokens are bound to calendar and parameters |
 /// | `POST /api/integrations/google-oauth/refresh` | what renews a token, as Common Tools offers it |
+/// | `/o/oauth2/v2/auth`, `POST /token`, `POST /revoke`, `/v1/userinfo` | Google's authorization server, with a "Desktop app" as its client; whoever comes agrees at once |
 ///
 /// Gmail's quota is 6,000 units a minute: `messages.get` takes 20, a list 5, history 2, the profile 1. Tokens have
 /// scopes.
@@ -55,7 +60,10 @@ pub struct FakeGoogle {
 pub(crate) struct Google {
     mailbox: Mailbox,
     calendar: Calendar,
+    /// The mailboxes of other users.
+    others: HashMap<String, Mailbox>,
     tokens: Tokens,
+    oauth: OAuth,
     quota: Quota,
     /// Of the token of the request that is being answered.
     scopes: Option<Vec<String>>,
@@ -70,7 +78,7 @@ pub(crate) struct Google {
     refused_parts: (usize, Refusal),
     /// How many of the next renewals fail.
     failing_renewals: usize,
-    /// How far ahead the clock of the quota is.
+    /// How far ahead its clock is.
     advanced_ms: u64,
     /// How many of the newest messages are deleted right after the next list.
     short_lived: usize,
@@ -88,7 +96,9 @@ impl FakeGoogle {
         let google = Arc::new(Mutex::new(Google {
             mailbox: Mailbox::new(),
             calendar: Calendar::new(),
+            others: HashMap::new(),
             tokens: Tokens::new(),
+            oauth: OAuth::new(),
             quota: Quota::new(),
             scopes: None,
             requests: Vec::new(),
@@ -119,6 +129,78 @@ impl FakeGoogle {
     /// Where a token is renewed.
     pub fn refresh_url(&self) -> String {
         format!("{}{}", self.base_url(), server::REFRESH_PATH)
+    }
+
+    /// The provider `google` as it is here: TOML that overrides the endpoints.
+    pub fn provider(&self) -> String {
+        let base = self.base_url();
+        format!(
+            "[google]\nauthorization = \"{base}/o/oauth2/v2/auth\"\ntoken = \"{base}/token\"\n\
+             revocation = \"{base}/revoke\"\nuserinfo = \"{base}/v1/userinfo\"\n"
+        )
+    }
+
+    /// The file that Google's console offers for a client of the type "Desktop app".
+    pub fn client_file(&self) -> String {
+        let client = json!({
+            "client_id": oauth::CLIENT_ID,
+            "project_id": "mail-in-a-charm",
+            "auth_uri": format!("{}/o/oauth2/v2/auth", self.base_url()),
+            "token_uri": format!("{}/token", self.base_url()),
+            "client_secret": oauth::CLIENT_SECRET,
+            "redirect_uris": ["http://localhost"],
+        });
+        json!({ "installed": client }).to_string()
+    }
+
+    /// From now on this user signs in. Another than [`user`](Self::user) has a mailbox too, and no calendar.
+    pub fn sign_in_as(&self, account: &str) {
+        account.clone_into(&mut self.google().oauth.account);
+    }
+
+    /// From now on the person ticks off these scopes.
+    pub fn withhold_scopes(&self, scopes: &[&str]) {
+        self.google().oauth.withheld = scopes.iter().map(ToString::to_string).collect();
+    }
+
+    /// From now on the person refuses, or does not.
+    pub fn deny_sign_in(&self, on: bool) {
+        self.google().oauth.denies = on;
+    }
+
+    /// While on, the app is "in testing": refresh tokens end after 7 days.
+    pub fn be_in_testing(&self, on: bool) {
+        self.google().oauth.in_testing = on;
+    }
+
+    /// Ends the grants of a user, as at "third-party access".
+    pub fn end_grants(&self, account: &str) {
+        self.google().oauth.end_grants(account, false);
+    }
+
+    /// Ends those grants of a user that can read mail, as Google does then.
+    pub fn change_password(&self, account: &str) {
+        self.google().oauth.end_grants(account, true);
+    }
+
+    /// The next `count` requests to the token endpoint are answered with 503.
+    pub fn make_token_endpoint_fail(&self, count: usize) {
+        self.google().oauth.outages = count;
+    }
+
+    /// The requests to the token endpoint, as `refresh_token 200`; clears the list.
+    pub fn take_exchanges(&self) -> Vec<String> {
+        std::mem::take(&mut self.google().oauth.exchanges)
+    }
+
+    /// All codes, refresh tokens and client secrets: what must be found nowhere.
+    pub fn oauth_secrets(&self) -> Vec<String> {
+        self.google().oauth.secrets()
+    }
+
+    /// Puts a message into another user's inbox.
+    pub fn deliver_to(&self, account: &str, subject: &str, from: &str) -> String {
+        self.google().with_mailbox_of(account, |google| google.mailbox.deliver(subject, from))
     }
 
     /// The user's mail address.
@@ -283,7 +365,7 @@ impl FakeGoogle {
         self.google().refused_parts = (count, refusal);
     }
 
-    /// Advances the clock of the quota.
+    /// Advances the clock by which tokens end and the quota is counted.
     pub fn advance(&self, by: Duration) {
         self.google().advanced_ms += u64::try_from(by.as_millis()).unwrap_or(u64::MAX);
     }
@@ -322,6 +404,30 @@ impl FakeGoogle {
     /// All requests so far, oldest first; clears the log.
     pub fn take_requests(&self) -> Vec<SeenRequest> {
         std::mem::take(&mut self.google().requests)
+    }
+}
+
+impl Google {
+    /// Its own time, Unix milliseconds.
+    pub(crate) fn now_ms(&self) -> u64 {
+        clock::now_ms() + self.advanced_ms
+    }
+
+    /// Does something with the mailbox of that user in place.
+    pub(crate) fn with_mailbox_of<T>(&mut self, account: &str, act: impl FnOnce(&mut Self) -> T) -> T {
+        if account == USER {
+            return act(self);
+        }
+        let mut other = self.others.remove(account).unwrap_or_else(|| {
+            let mut mailbox = Mailbox::new();
+            account.clone_into(&mut mailbox.owner);
+            mailbox
+        });
+        std::mem::swap(&mut self.mailbox, &mut other);
+        let result = act(self);
+        std::mem::swap(&mut self.mailbox, &mut other);
+        self.others.insert(account.to_owned(), other);
+        result
     }
 }
 

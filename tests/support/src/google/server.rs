@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::answer::{Answer, Failure, Refusal, body_of};
 use super::log::{Authorization, SeenRequest};
-use super::{Google, Query, USER, batch, clock, lock, quota};
+use super::{Google, Query, USER, batch, lock, quota};
 
 pub(crate) const REFRESH_PATH: &str = "/api/integrations/google-oauth/refresh";
 
@@ -47,15 +47,26 @@ async fn answer(State(google): State<Shared>, method: Method, uri: Uri, headers:
         tokio::time::sleep(delay).await;
     }
     let mut google = lock(&google);
+    let now = google.now_ms();
+    google.tokens.end_until(now);
     let authorization = google.authorization(&headers);
     google.scopes = google.scopes_of(&headers);
-    let (response, parts) = google.route(&method, &uri, &headers, authorization, &body);
+    let account = google.account_of(&headers);
+    let (response, parts) =
+        google.with_mailbox_of(&account, |google| google.route(&method, &uri, &headers, authorization, &body));
     let note = google.note(&method, &uri, &headers, authorization, response.status(), &parts);
     google.requests.push(note);
     response
 }
 
 impl Google {
+    /// The user of a request's token; the usual one without a valid one.
+    fn account_of(&self, headers: &HeaderMap) -> String {
+        let value = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+        let token = value.and_then(|value| value.split_once(' ')).map(|(_, token)| token);
+        token.and_then(|token| self.tokens.account(token)).unwrap_or_else(|| USER.to_owned())
+    }
+
     /// The scopes of a request's token; `None` without a valid one.
     fn scopes_of(&self, headers: &HeaderMap) -> Option<Vec<String>> {
         let mut values = headers.get_all(header::AUTHORIZATION).iter();
@@ -110,6 +121,9 @@ impl Google {
                 Err(_) => body_of(StatusCode::UNAUTHORIZED, &json!({ "error": "the refresh token is not accepted" })),
             });
         }
+        if let Some(response) = self.oauth_route(method, uri, headers, body) {
+            return alone(response);
+        }
         if let Some(refused) = self.refuse(authorization) {
             return alone(refused);
         }
@@ -161,7 +175,7 @@ impl Google {
         if !self.has_scope(uri, &query) {
             return Err(Refusal::MissingScope.failure());
         }
-        let now = clock::now_ms() + self.advanced_ms;
+        let now = self.now_ms();
         if quota::cost(method, uri).is_some_and(|units| !self.quota.spend(units, now)) {
             return Err(Refusal::RateLimit.failure());
         }
@@ -169,7 +183,9 @@ impl Google {
         let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
         let get = |answer: Answer| if method == Method::GET { answer } else { Err(Failure::wrong_method()) };
         match segments.as_slice() {
-            ["gmail", "v1", "users", user, ..] if *user != "me" && *user != USER => Err(Failure::delegation_denied()),
+            ["gmail", "v1", "users", user, ..] if !["me", USER, &self.mailbox.owner].contains(user) => {
+                Err(Failure::delegation_denied())
+            }
             ["gmail", "v1", "users", _, "profile"] => get(Ok(self.mailbox.profile())),
             ["gmail", "v1", "users", _, "messages"] => get(self.mailbox.message_list(&query)),
             ["gmail", "v1", "users", _, "messages", id] => get(self.mailbox.message(id, &query)),

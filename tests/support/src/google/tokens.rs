@@ -3,10 +3,10 @@
 use serde_json::{Value, json};
 
 use super::answer::Failure;
-use super::clock;
+use super::{USER, clock};
 
 /// The lifetime of an access token in seconds; the same as Google's.
-const LIFETIME_S: u64 = 3_599;
+pub(crate) const LIFETIME_S: u64 = 3_599;
 
 /// The default scopes of a sign-in.
 const SCOPES: [&str; 4] = [
@@ -20,6 +20,9 @@ const SCOPES: [&str; 4] = [
 struct Token {
     text: String,
     scopes: Vec<String>,
+    account: String,
+    /// When it ends, if it does by itself.
+    ends_ms: Option<u64>,
 }
 
 /// The issued tokens. Deliberately without `Debug`.
@@ -52,9 +55,37 @@ impl Tokens {
     }
 
     pub(crate) fn issue_for(&mut self, scopes: &[&str]) -> String {
+        let scopes: Vec<String> = scopes.iter().map(ToString::to_string).collect();
+        self.add(USER, &scopes, None)
+    }
+
+    /// A token of an account's, which ends by itself.
+    pub(crate) fn issue_to(&mut self, account: &str, scopes: &[String], ends_ms: u64) -> String {
+        self.add(account, scopes, Some(ends_ms))
+    }
+
+    fn add(&mut self, account: &str, scopes: &[String], ends_ms: Option<u64>) -> String {
         let text = format!("ya29.{}", random());
-        self.accepted.push(Token { text: text.clone(), scopes: scopes.iter().map(ToString::to_string).collect() });
+        let (account, scopes) = (account.to_owned(), scopes.to_vec());
+        self.accepted.push(Token { text: text.clone(), scopes, account, ends_ms });
         text
+    }
+
+    /// Ends the tokens whose time has come.
+    pub(crate) fn end_until(&mut self, now_ms: u64) {
+        let ended = self.accepted.extract_if(.., |token| token.ends_ms.is_some_and(|end| end <= now_ms));
+        self.expired.extend(ended.map(|token| token.text));
+    }
+
+    /// Ends the tokens of an account.
+    pub(crate) fn end_all_of(&mut self, account: &str) {
+        let ended = self.accepted.extract_if(.., |token| token.account == account);
+        self.expired.extend(ended.map(|token| token.text));
+    }
+
+    /// Whose token it is, if it is valid.
+    pub(crate) fn account(&self, token: &str) -> Option<String> {
+        self.accepted.iter().find(|good| good.text == token).map(|good| good.account.clone())
     }
 
     pub(crate) fn issue_refresh(&mut self) -> String {
@@ -107,7 +138,7 @@ impl Tokens {
 }
 
 /// 128 random bits, in hexadecimal.
-fn random() -> String {
+pub(crate) fn random() -> String {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes).expect("the system has random numbers, or nothing here could run");
     bytes.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))

@@ -93,8 +93,37 @@ impl TestHost {
         self.spawn(args)?.wait_for_exit(self.timeout)
     }
 
+    /// The same with that text on its standard input.
+    pub fn command_with_input<I, S>(&self, args: I, input: &str) -> anyhow::Result<Finished>
+    where
+        I: IntoIterator<Item = S>,
+        S: AsRef<OsStr>,
+    {
+        let mut running = self.spawn_with(args, Stdio::piped())?;
+        running.type_text(input)?;
+        running.end_input();
+        running.wait_for_exit(self.timeout)
+    }
+
     /// Starts a command that keeps running, without input.
     pub fn spawn<I, S>(&self, args: I) -> anyhow::Result<Running>
+    where
+        I: IntoIterator<Item = S>,
+        S: AsRef<OsStr>,
+    {
+        self.spawn_with(args, Stdio::null())
+    }
+
+    /// Starts a command that reads what [`Running::type_text`] writes.
+    pub fn spawn_reading<I, S>(&self, args: I) -> anyhow::Result<Running>
+    where
+        I: IntoIterator<Item = S>,
+        S: AsRef<OsStr>,
+    {
+        self.spawn_with(args, Stdio::piped())
+    }
+
+    fn spawn_with<I, S>(&self, args: I, input: Stdio) -> anyhow::Result<Running>
     where
         I: IntoIterator<Item = S>,
         S: AsRef<OsStr>,
@@ -109,7 +138,7 @@ impl TestHost {
             .env("HOME", self.dir.path())
             .env("TMPDIR", self.dir.path().join("tmp"))
             .env("BG_WASM_HOST_DATA", self.data_dir())
-            .stdin(Stdio::null());
+            .stdin(input);
         for name in ["PATH", "RUST_BACKTRACE", "LLVM_PROFILE_FILE"] {
             if let Some(value) = std::env::var_os(name) {
                 command.env(name, value);

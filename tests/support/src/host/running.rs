@@ -1,5 +1,6 @@
 //! A process that keeps running.
 
+use std::io::Write as _;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -49,6 +50,17 @@ impl Running {
     /// Its process ID.
     pub fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Writes to its standard input, if that is not empty from the start.
+    pub fn type_text(&mut self, text: &str) -> anyhow::Result<()> {
+        let input = self.child.stdin.as_mut().context("it has no input")?;
+        input.write_all(text.as_bytes()).and_then(|()| input.flush()).context("it does not read its input")
+    }
+
+    /// Ends its standard input.
+    pub fn end_input(&mut self) {
+        self.child.stdin = None;
     }
 
     /// The peak of its memory so far, in KiB. `None` once it has ended.

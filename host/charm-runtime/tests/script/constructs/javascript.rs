@@ -99,7 +99,23 @@ fn builtins() -> Vec<Row> {
             "const d = new Date('2025-03-01T10:00:00Z'); out.set([d.toISOString(), d.getUTCDay(), d.getTimezoneOffset(), Date.UTC(2025, 0)]);",
             r#"["2025-03-01T10:00:00.000Z", 6, 0, 1735689600000]"#,
         ),
-        test("`toLocaleString` and the like, without `Intl`", "dates_are_written_as_americans_write_them"),
+        test("`toLocaleString` and the like, in English", "dates_are_written_as_americans_write_them"),
+        handler(
+            "`Intl.DateTimeFormat`, in any time zone",
+            "const at = new Date('2025-03-01T10:00:00Z'); out.set([new Intl.DateTimeFormat('en-US', { dateStyle: 'medium', timeStyle: 'short', timeZone: 'America/Los_Angeles' }).format(at), at.toLocaleDateString('en-CA', { timeZone: 'Asia/Tokyo' }), Intl.DateTimeFormat().resolvedOptions().timeZone]);",
+            r#"["Mar 1, 2025, 2:00 AM", "2025-03-01", "UTC"]"#,
+        ),
+        handler(
+            "`Intl.NumberFormat`: money, per cent, measures, compact",
+            "out.set([new Intl.NumberFormat('en-US', { style: 'currency', currency: 'USD' }).format(1234.5), new Intl.NumberFormat('en', { style: 'percent' }).format(0.256), new Intl.NumberFormat('en', { style: 'unit', unit: 'liter', unitDisplay: 'long' }).format(2), new Intl.NumberFormat('en', { notation: 'compact' }).format(1234567)]);",
+            r#"["$1,234.50", "26%", "2 liters", "1.2M"]"#,
+        ),
+        handler(
+            "`Intl.ListFormat`, `RelativeTimeFormat`, `PluralRules`, `Collator`, `Locale`",
+            "out.set([new Intl.ListFormat('en').format(['a', 'b', 'c']), new Intl.RelativeTimeFormat('en', { numeric: 'auto' }).format(-1, 'day'), new Intl.PluralRules('en', { type: 'ordinal' }).select(2), ['b', 'a'].sort(new Intl.Collator().compare), new Intl.Locale('en-gb').region]);",
+            r#"["a, b, and c", "yesterday", "two", ["a", "b"], "GB"]"#,
+        ),
+        test("… with the values that Node.js gives", "dates_numbers_lists_and_times_are_written_as_node_writes_them"),
         handler(
             "`encodeURIComponent`, `parseInt`, `isNaN`, `globalThis`",
             "out.set([encodeURIComponent('a b'), parseInt('7x'), isNaN(NaN), typeof globalThis.fetch]);",
@@ -126,14 +142,19 @@ fn web() -> Vec<Row> {
             r#"["aGk=", "hi", "é"]"#,
         ),
         handler(
-            "`crypto.randomUUID()`, `crypto.getRandomValues()`",
-            "out.set([crypto.randomUUID().length, new Set([crypto.randomUUID(), crypto.randomUUID()]).size, crypto.getRandomValues(new Uint8Array(4)).length]);",
-            "[36, 2, 4]",
+            "`crypto.randomUUID()`, `crypto.getRandomValues()`, `crypto.subtle.digest()`",
+            "out.set([crypto.randomUUID().length, new Set([crypto.randomUUID(), crypto.randomUUID()]).size, crypto.getRandomValues(new Uint8Array(4)).length, new Uint8Array(await crypto.subtle.digest('SHA-256', new Uint8Array()))[0]]);",
+            "[36, 2, 4, 227]",
         ),
         handler(
             "`structuredClone`",
             "const a = { d: new Date(0), m: new Map([[1, new Set([2])]]) }; const b = structuredClone(a); out.set([b !== a, b.d.getTime(), b.m.get(1).has(2)]);",
             "[true, 0, true]",
+        ),
+        handler(
+            "`Blob`, `File`, also as a body; without streams",
+            "const file = new File([new Blob(['é', new Uint8Array([65])])], 'a.txt', { type: 'text/plain' }); out.set([new Blob(['é']).size, file.name, file.type, await file.text(), await file.slice(2).text()]);",
+            r#"[2, "a.txt", "text/plain", "éA", "A"]"#,
         ),
         handler(
             "`URL`, `URLSearchParams`",

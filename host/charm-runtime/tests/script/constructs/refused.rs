@@ -110,11 +110,10 @@ fn names() -> Vec<Row> {
         ("`Buffer`", "Buffer.from('x')", "use Uint8Array, TextEncoder, atob and btoa"),
         ("`XMLHttpRequest`, `WebSocket`, `EventSource`", "new WebSocket('wss://x')", "use fetch()"),
         (
-            "`FormData`, `Blob`, `File`, `ReadableStream`",
+            "`FormData`, `FileReader`, `ReadableStream`",
             "new FormData()",
-            "bodies are texts, URLSearchParams or bytes",
+            "bodies are texts, URLSearchParams, bytes or Blobs",
         ),
-        ("`Intl`", "new Intl.NumberFormat()", "format dates with toISOString() and the UTC getters"),
         (
             "`WebAssembly`, `SharedArrayBuffer`, `Atomics`, `Worker`",
             "new SharedArrayBuffer(1)",
@@ -183,9 +182,19 @@ fn errors() -> Vec<Row> {
         row("streams as bodies: `response.body`", "new Response('x').body;", "body"),
         row("`TextDecoder` of another encoding than UTF-8", "new TextDecoder('latin1');", "latin1"),
         row(
-            "`crypto.subtle`",
-            "crypto.subtle.digest('SHA-256', new Uint8Array());",
-            "crypto.subtle is not available to charms",
+            "`Intl.Segmenter`, `Intl.DisplayNames`, `Intl.DurationFormat`, `formatRange()`",
+            "new Intl.Segmenter('en');",
+            "Intl.Segmenter is not supported here",
+        ),
+        row(
+            "options of `Intl` that are not here: `dayPeriod`, other calendars and collations, `roundingIncrement`",
+            "new Date().toLocaleString('en', { dayPeriod: 'short' });",
+            "Intl.DateTimeFormat: the option dayPeriod is not supported here",
+        ),
+        row(
+            "`crypto.subtle` beside `digest`",
+            "await crypto.subtle.generateKey({ name: 'HMAC' }, true, ['sign']);",
+            "crypto.subtle.generateKey() is not available to charms",
         ),
         whole(
             "a promise that nothing is left to settle",

@@ -24,9 +24,9 @@ struct Outage {
 }
 
 impl Outages {
-    /// What stands for a server.
-    pub(super) fn hash(&self, origin: &str) -> u64 {
-        self.hasher.hash_one(origin)
+    /// What stands for a server that fails, or that refuses requests.
+    pub(super) fn hash(&self, origin: &str, refuses: bool) -> u64 {
+        self.hasher.hash_one((origin, refuses))
     }
 
     /// A charm waits for a server.

@@ -154,6 +154,8 @@ impl MemorySchedule {
             entry.due = due;
             entry.named = self.groups[group as usize].list.begun();
             entry.seen = self.readings;
+            // At a start nobody is known: all would wait for each other.
+            entry.timed = self.readings == 1;
             let shares_clock = self.shares_clock;
             // One whose cause may have been fixed is polled at the start, even if the first list does not name it.
             entry.owed = may_be_fixed(stored.as_ref(), registration)
@@ -202,9 +204,7 @@ impl MemorySchedule {
     fn due_at_start(&mut self, slot: Slot, stored: Option<PollState>, registration: &Registration) -> i64 {
         let now = self.now();
         let last_run = registration.last_run;
-        // Also if the registration has changed since: that may have been the fix.
-        let last = registration.last_outcome.map(|kind| Consequence::of(kind, registration.last_blame));
-        if last.is_some_and(Consequence::awaits_a_fix) {
+        if awaited_fix(registration) {
             self.hurried.push(slot);
         }
         if registration.updated_at > last_run && !is_known(stored.as_ref(), registration) {
@@ -254,9 +254,9 @@ impl MemorySchedule {
     /// A registration seen before; if it is to be polled soon for a change: its group, and when it is due.
     fn update(&mut self, slot: Slot, registration: &Registration) -> Option<(GroupId, i64, Slot)> {
         let (readings, is_seen) = (self.readings, self.has_seen_fix(registration));
+        let before = self.long_run_interval(self.slots.get(slot)?);
         let entry = self.slots.get_mut(slot)?;
         entry.seen = readings;
-        let before = self.options.interval_for(&registration.integration, entry.asks());
         let interval_changed = entry.set_asks(registration.interval);
         let moved = self.slots.set_integration(slot, &registration.integration);
         if interval_changed && !moved {
@@ -291,18 +291,19 @@ impl MemorySchedule {
         self.shares_clock && last_run > woken_at && *last_run <= self.options.clock.now()
     }
 
-    /// A charm that waits for its next poll waits as long from the last one as it would have with its present interval.
-    /// One that failed goes on waiting; the new interval counts from then on.
+    /// A charm that waits for its next poll waits as long from the last one as it would have with its present interval;
+    /// `before` is the one until now, [in the long run](Self::long_run_interval). One that failed goes on waiting; the
+    /// new interval counts from then on.
     fn another_interval(&mut self, slot: Slot, before: Duration) {
         let (now, Some(entry)) = (self.now(), self.slots.get(slot)) else { return };
-        let (phase, interval) = (entry.phase, self.interval(entry));
+        let (phase, interval, pause) = (entry.phase, self.long_run_interval(entry), self.interval(entry));
         let waits = matches!(phase, Phase::Waiting | Phase::Ready | Phase::Held | Phase::LeftOut);
         if interval == before || entry.failures > 0 || !waits {
             return;
         }
         if entry.wanted {
             // Its pause is no longer than an interval.
-            let latest = now.saturating_add(policy::millis(interval));
+            let latest = now.saturating_add(policy::millis(pause));
             if phase == Phase::Waiting && entry.due > latest {
                 self.arm(slot, phase, latest);
             }
@@ -340,7 +341,8 @@ impl MemorySchedule {
             if is_left_out || (phase == Phase::Waiting && (faults > 0 || entry.awaits_fix)) {
                 soon.push((if is_left_out { entry.due } else { now }, slot));
             } else {
-                let before = asks.map_or(before, |asks| asks.max(self.options.min_interval.unwrap_or(before)));
+                let before =
+                    asks.map_or(before, |asks| asks.max(self.options.min_interval.unwrap_or(before)).max(before));
                 self.another_interval(slot, before);
             }
         }
@@ -515,7 +517,14 @@ impl MemorySchedule {
 fn may_be_fixed(stored: Option<&PollState>, registration: &Registration) -> bool {
     let Registration { woken_at, last_run, .. } = registration;
     let woken = woken_at > last_run && stored.is_none_or(|stored| stored.updated_at < *woken_at);
-    woken || registration.consequence().is_some_and(Consequence::awaits_a_fix)
+    woken || awaited_fix(registration)
+}
+
+/// Whether the cause of its last outcome is elsewhere, and may be fixed there. Also if the registration has changed
+/// since: that may have been the fix. By a clock that was set back, every change is later than the last poll.
+fn awaited_fix(registration: &Registration) -> bool {
+    let last = registration.last_outcome.map(|kind| Consequence::of(kind, registration.last_blame));
+    registration.is_enabled() && last.is_some_and(Consequence::awaits_a_fix)
 }
 
 /// Whether what was remembered of a charm is from after the last time that somebody registered, enabled or disabled it.

@@ -7,6 +7,9 @@
 //! A caller who makes a server answer cannot have others polled faster than that: a charm is due no sooner than an
 //! interval after its last poll, or than the server asked for. Where the charm fails again (the server may answer some
 //! and fail others), it waits twice as long the next time, and so on, until it succeeds.
+//!
+//! A server that refuses a charm's requests may do so for all that sends them, for a while: such a charm waits in the
+//! same way until the server accepts a request of somebody.
 
 use tracing::info;
 
@@ -31,7 +34,8 @@ impl MemorySchedule {
         let in_vain = self.outages.in_vain(slot);
         let wait = policy::delay(self.interval(entry), in_vain.into(), 0.0);
         let wait = wait.max(failed.retry_after.unwrap_or_default());
-        let (server, not_before) = (self.outages.hash(&failed.origin), self.now().saturating_add(policy::millis(wait)));
+        let (server, not_before) =
+            (self.outages.hash(&failed.origin, failed.refused), self.now().saturating_add(policy::millis(wait)));
         self.outages.wait(slot, server, not_before);
     }
 
@@ -51,13 +55,15 @@ impl MemorySchedule {
         if self.outages.is_empty() {
             return;
         }
-        for origin in servers.answered() {
-            let again = self.outages.works(self.outages.hash(origin));
+        let answered = servers.answered().map(|origin| (origin, false, "answers"));
+        let accepted = servers.accepted().map(|origin| (origin, true, "accepts requests"));
+        for (origin, refuses, does) in answered.chain(accepted) {
+            let again = self.outages.works(self.outages.hash(origin, refuses));
             if !again.is_empty() {
                 let (origin, charms) = (one_line(origin), again.len());
                 info!(
                     target: "poller", charms,
-                    "{origin} answers again; the charms that wait for it are polled again: {charms}"
+                    "{origin} {does} again; the charms that wait for it are polled again: {charms}"
                 );
                 self.polled_again(again);
             }

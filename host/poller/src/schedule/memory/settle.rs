@@ -98,7 +98,7 @@ impl MemorySchedule {
         let (started, now, wall) = (self.ms(settlement.start), self.now(), self.options.clock.now());
         let once = self.options.limit == Limit::Once;
         let Some(entry) = self.slots.get(slot).filter(|entry| !entry.removed) else { return 0 };
-        let interval = self.interval(entry);
+        let (interval, long_run) = (self.interval(entry), self.long_run_interval(entry));
         let succeeded = settlement.succeeded();
         // One that was polled before its turn keeps that for the next poll.
         let from = if succeeded { started.max(entry.due) } else { now };
@@ -110,6 +110,9 @@ impl MemorySchedule {
                 (Phase::Waiting, self.wakes.allow(slot, now, interval))
             }
             Next::After(wait) => {
+                // Its list names it for one poll: an interval of its own that is shorter than the list's only makes all
+                // such charms wait together for the next list.
+                let wait = if succeeded { wait.max(long_run) } else { wait };
                 let wait = if entry.failures == 0 { self.jittered(entry, wait, settlement) } else { wait };
                 let due = from.saturating_add(policy::millis(wait));
                 missed_polls = missed(Duration::from_millis(u64::try_from(now - due).unwrap_or(0)), wait);

@@ -103,6 +103,8 @@ pub(crate) struct Entry {
     pub(crate) beat: Beat,
     /// After how many more quick polls in a row it is no longer slow; 0 if it is not.
     pub(crate) slow: u8,
+    /// Whether a poll of it has ended, so that it is known how long one takes, or it was there at the start.
+    pub(crate) timed: bool,
     /// Whether it is owed a poll: its integration has named it, and no poll has succeeded since.
     pub(crate) owed: bool,
     /// Whether that is what is written of it.
@@ -141,6 +143,11 @@ impl Entry {
     /// Whether its polls take long.
     pub(crate) fn is_slow(&self) -> bool {
         self.slow > 0
+    }
+
+    /// Whether it may be polled only where that leaves places to others: its polls take long, or may do so.
+    pub(crate) fn leaves_places(&self) -> bool {
+        self.is_slow() || !self.timed
     }
 
     /// Failed polls in a row that are not its component's.
@@ -255,6 +262,7 @@ impl Slots {
             wanted: false,
             beat: Beat::Regular,
             slow: 0,
+            timed: false,
             owed: false,
             owed_stored: false,
             awaits_fix: false,

@@ -1,4 +1,4 @@
-//! Charms whose polls take long leave places to those that are quick.
+//! Charms whose polls take long, and new ones of which that is not known yet, leave places to those that are quick.
 
 use std::time::Duration;
 
@@ -35,12 +35,18 @@ fn all_slow_places(of: usize) -> usize {
     slow + (of - slow.min(of)) / 2
 }
 
+/// The same with charms that are new. Where only one place is left to quick ones, they may take that: somebody waits for
+/// them.
+fn places_with_new(of: usize) -> usize {
+    if of - slow_places(of).min(of) > 1 { all_slow_places(of) } else { of }
+}
+
 impl MemorySchedule {
-    /// A charm is about to be polled: whether it is. A slow one waits for another slow one to end if quick ones would
-    /// find no place otherwise.
+    /// A charm is about to be polled: whether it is. A slow one, or one that may be slow, waits for another such one to
+    /// end if quick ones would find no place otherwise.
     pub(super) fn leaves_places(&mut self, slot: Slot) -> bool {
-        let Some(entry) = self.slots.get(slot).filter(|entry| entry.is_slow()) else { return true };
-        let (id, due, max) = (entry.group, entry.due, self.options.max_concurrent);
+        let Some(entry) = self.slots.get(slot).filter(|entry| entry.leaves_places()) else { return true };
+        let (id, due, max, is_slow) = (entry.group, entry.due, self.options.max_concurrent, entry.is_slow());
         let window = self.interval(entry);
         let no_quick = self.quick_at.is_none_or(|at| at.elapsed() > window);
         if self.options.limit == Limit::Once || no_quick {
@@ -48,9 +54,10 @@ impl MemorySchedule {
         }
         let all: usize = self.groups.iter().map(|group| group.slow.running).sum();
         let group = &self.groups[id as usize].slow;
-        let has_room = group.running < slow_places(self.options.per_integration.min(max));
+        let places = if is_slow { slow_places } else { places_with_new };
+        let has_room = group.running < places(self.options.per_integration.min(max));
         // An integration that has none polled comes before others.
-        let limit = if group.running == 0 { all_slow_places(max) } else { slow_places(max) };
+        let limit = if group.running == 0 { places(max).max(all_slow_places(max)) } else { places(max) };
         if has_room && all < limit {
             return true;
         }
@@ -60,7 +67,7 @@ impl MemorySchedule {
     }
 
     pub(super) fn slow_started(&mut self, slot: Slot) {
-        if let Some(entry) = self.slots.get(slot).filter(|entry| entry.is_slow()) {
+        if let Some(entry) = self.slots.get(slot).filter(|entry| entry.leaves_places()) {
             self.groups[entry.group as usize].slow.running += 1;
         }
     }
@@ -69,12 +76,14 @@ impl MemorySchedule {
     /// group while it is polled.
     pub(super) fn slow_ended(&mut self, slot: Slot, took: Option<Duration>) {
         let Some(entry) = self.slots.get_mut(slot) else { return };
-        let (group, before) = (entry.group, entry.slow);
-        entry.slow = took.map_or(before, |took| quick_in(before, took));
+        let (group, had_place) = (entry.group, entry.leaves_places());
+        if let Some(took) = took {
+            (entry.slow, entry.timed) = (quick_in(entry.slow, took), true);
+        }
         if took.is_some() && !entry.is_slow() {
             self.quick_at = Some(Instant::now());
         }
-        if before == 0 {
+        if !had_place {
             return;
         }
         self.groups[group as usize].slow.running -= 1;

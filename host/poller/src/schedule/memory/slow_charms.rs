@@ -1,10 +1,10 @@
-//! Which charms are slow.
+//! Which charms are slow, or may be.
 
 use std::collections::BTreeSet;
 
 use super::slots::Slot;
 
-/// The slow charms of one integration, or of all that have no component.
+/// The slow charms of one integration, and those that may be slow, or of all that have no component.
 #[derive(Debug, Default)]
 pub(super) struct SlowCharms {
     /// How many of them are being polled.

@@ -16,12 +16,12 @@ const BACKOFF: Duration = Duration::from_mins(7);
 
 /// A poll that this server has failed.
 fn failed_by(server: &str, lease: Lease, retry_after: Option<Duration>) -> Settlement {
-    let failed = Some(FailedServer { origin: server.to_owned(), retry_after });
-    Settlement { servers: Servers { failed, answered: Vec::new() }, ..settlement(lease, Consequence::TriesAgain) }
+    let failed = Some(FailedServer { origin: server.to_owned(), retry_after, refused: false });
+    Settlement { servers: Servers { failed, ..Servers::default() }, ..settlement(lease, Consequence::TriesAgain) }
 }
 
 fn answered_by(server: &str) -> Servers {
-    Servers { failed: None, answered: vec![server.to_owned()] }
+    Servers { answered: vec![server.to_owned()], ..Servers::default() }
 }
 
 /// Whether a poll of a charm or a call of a component shows that the server works. Those that wait for another server

@@ -9,6 +9,7 @@ function extract(body) {
     return { bytes: host.encode(String(body)), type: "application/x-www-form-urlencoded;charset=UTF-8" };
   }
   if (body instanceof ArrayBuffer || ArrayBuffer.isView(body)) return { bytes: bytesOf(body).slice().buffer };
+  if (isBlob(body)) return { bytes: blobs.bytes(body).slice().buffer, type: body.type === "" ? undefined : body.type };
   if (typeof body === "object" || typeof body === "function") {
     if (typeof body.getReader === "function" || typeof body[Symbol.asyncIterator] === "function") {
       throw new TypeError(`a ReadableStream is no body here: ${NO_STREAMS}; give a text or bytes`);
@@ -59,7 +60,7 @@ class Body {
     return noteDerived(this, host.parse(utf8(this.#take())));
   }
   async blob() {
-    throw new TypeError(`${this.constructor.name}.blob(): a Blob is not supported here; use arrayBuffer() or bytes()`);
+    return noteDerived(this, new (allBlobs().Blob)([this.#take()], { type: this.headers?.get("content-type") ?? "" }));
   }
   async formData() {
     throw new TypeError(`${this.constructor.name}.formData(): FormData is not supported here; use text(), and URLSearchParams for a form`);

@@ -69,10 +69,22 @@ function utf8(buffer) {
 
 const INTEGERS = [Int8Array, Uint8Array, Uint8ClampedArray, Int16Array, Uint16Array, Int32Array, Uint32Array, BigInt64Array, BigUint64Array];
 
-const crypto = {
-  get subtle() {
-    throw new TypeError("crypto.subtle is not available to charms: there are no keys here, and no digests");
+const subtle = {
+  async digest(algorithm, data) {
+    const name = toDOMString(typeof algorithm === "object" && algorithm !== null ? algorithm.name : algorithm);
+    const digest = host.digest(name.toUpperCase(), bytesOf(data).slice().buffer);
+    if (digest === undefined) throw new DOMException(`crypto.subtle.digest(): ${inspect(name)} is not supported here, only SHA-1, SHA-256, SHA-384, SHA-512`, "NotSupportedError");
+    return digest;
   },
+};
+for (const name of ["decrypt", "deriveBits", "deriveKey", "encrypt", "exportKey", "generateKey", "importKey", "sign", "unwrapKey", "verify", "wrapKey"]) {
+  subtle[name] = async () => {
+    throw new DOMException(`crypto.subtle.${name}() is not available to charms: there are digests here, and no keys`, "NotSupportedError");
+  };
+}
+
+const crypto = {
+  subtle,
   getRandomValues(array) {
     if (!INTEGERS.some((kind) => array instanceof kind)) {
       throw new DOMException("getRandomValues() fills a typed array of integers", "TypeMismatchError");
