@@ -64,9 +64,10 @@ async fn of_operator(app: &Arc<App>, request: Request) -> Result<(LocalHandle, H
     let (parts, body) = request.into_parts();
     let problem = match app.logins.of(&parts.headers, Instant::now()) {
         None => Some((StatusCode::UNAUTHORIZED, "only the operator signs in here; log in at /admin/login")),
-        Some(Login::Session) if Source::of(&parts.headers) != Source::Own => {
-            Some((StatusCode::FORBIDDEN, "only this server's own pages may sign in with the operator's session"))
-        }
+        Some(Login::Session) if Source::of(&parts.headers) != Source::Own => Some((
+            StatusCode::FORBIDDEN,
+            "this was sent by a page of another origin; only this server's own may use the operator's session",
+        )),
         Some(Login::Session | Login::Token) => None,
     };
     if let Some((status, problem)) = problem {
