@@ -359,3 +359,84 @@ fn the_same_commands_work_while_a_server_has_the_data_directory() {
     assert_eq!((&out["revoked"], accounts(&host)), (&json!(true), json!([])));
     server.terminate().unwrap().success().unwrap();
 }
+
+/// The parts of an HTML form's answer, or of an API's, that a browser keeps: its cookie.
+fn cookie_of(reply: &bg_test_support::HttpReply) -> String {
+    reply.header("set-cookie").unwrap().split(';').next().unwrap().to_owned()
+}
+
+/// The original's button, and the admin page, sign in by way of the server.
+#[test]
+fn a_server_takes_the_answer_of_a_sign_in_once_in_the_browser_that_began_it() {
+    const TOKEN: &str = "a-login-token-of-some-length-1234567890";
+    let host = host().env("BG_WASM_HOST_LOGIN_TOKEN", TOKEN);
+    let redirects = |address: SocketAddr| Some(vec![format!("http://{address}/api/integrations/peer-oauth/callback")]);
+    // The port is chosen by the system, and must be registered with the provider before the server starts.
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let options = OidcOptions { redirects: redirects(free), ..OidcOptions::default() };
+    let Some(peer) = OidcProvider::start(&options) else { return };
+    set_up_peer(&host, &peer);
+    let charm = deploy_signed_in(&host, "a-space");
+    let bearer = format!("Bearer {TOKEN}");
+    let token = ("authorization", bearer.as_str());
+    let (server, address) = crate::common::serve(&host, &free.to_string(), &[]);
+    let name = address.to_string();
+    let own = ("host", name.as_str());
+    let (space, id) = charm.split_once('/').unwrap();
+    let link = json!({"id": "of:a-cell", "space": space, "path": ["auth"]}).to_string();
+    let body = json!({"authCellId": link, "integrationPieceId": id, "scopes": ["mail.read"]}).to_string();
+    let login = "/api/integrations/peer-oauth/login";
+
+    let attempt =
+        bg_abuse::Attempt::begin("login", "a sign-in into a charm by anybody, and an answer in another browser");
+    assert_eq!(request(address, "POST", login, &[own], body.as_bytes()).unwrap().status, 401);
+    let begun = request(address, "POST", login, &[own, token], body.as_bytes()).unwrap();
+    assert_eq!(begun.status, 200, "{}", begun.text());
+    let url = begun.json().unwrap()["url"].as_str().unwrap().to_owned();
+    let callback = format!("http://{address}/api/integrations/peer-oauth/callback");
+    let answer: url::Url = peer.sign_in(&url, &callback).parse().unwrap();
+    let target = &answer[url::Position::BeforePath..];
+    let said = |headers: &[(&str, &str)]| {
+        let reply = request(address, "GET", target, headers, b"").unwrap();
+        assert_eq!(reply.status, 303);
+        reply.header("location").unwrap().rsplit('=').next().unwrap().to_owned()
+    };
+    assert_eq!(said(&[own]), "stray");
+    assert_eq!(accounts(&host), json!([]));
+    let cookie = cookie_of(&begun);
+    assert_eq!(said(&[own, ("cookie", &cookie)]), "signed-in");
+    assert_eq!(said(&[own, ("cookie", &cookie)]), "failed", "once");
+    attempt.ended("refused, and nothing is written");
+    let auth = cell(&host, &charm, "auth");
+    assert!(auth["scope"].to_string().contains("mail.read"), "{auth}");
+    let done = "/api/integrations/peer-oauth/done?said=signed-in";
+    let done = request(address, "GET", done, &[own], b"").unwrap();
+    assert_eq!(done.header("cross-origin-opener-policy"), Some("unsafe-none"));
+    assert!(done.text().contains("You are signed in"), "{}", done.text());
+
+    let attempt = bg_abuse::Attempt::begin("accounts", "a relay of refresh tokens by the host's client");
+    for refresh in [json!({"refreshToken": "1//stolen"}), json!({"refreshToken": "bg-handle-guessed"}), json!({})] {
+        let refresh = refresh.to_string();
+        let reply =
+            request(address, "POST", "/api/integrations/peer-oauth/refresh", &[own], refresh.as_bytes()).unwrap();
+        assert!(reply.status == 400 && reply.json().unwrap()["error"].is_string(), "{}", reply.text());
+    }
+    assert_eq!(peer.requests().get("POST /token"), Some(&1), "the sign-in alone has reached the provider");
+    attempt.ended("400, and the provider is not asked");
+
+    let page = request(address, "GET", "/admin/accounts", &[own, token], b"").unwrap().text();
+    assert!(page.contains("someone@example.com") && page.contains("Sign in again"), "{page}");
+    let form = "provider=peer&account=peer-1";
+    let kind = ("content-type", "application/x-www-form-urlencoded");
+    let again = request(address, "POST", "/admin/accounts/sign-in", &[own, token, kind], form.as_bytes()).unwrap();
+    let cookie = cookie_of(&again);
+    let text = again.text();
+    let url = text.split("href=\"").find(|part| part.starts_with("http")).unwrap().split('"').next().unwrap();
+    let answer: url::Url = peer.sign_in(&url.replace("&#38;", "&").replace("&amp;", "&"), &callback).parse().unwrap();
+    let reply =
+        request(address, "GET", &answer[url::Position::BeforePath..], &[own, ("cookie", &cookie)], b"").unwrap();
+    assert!(reply.header("location").unwrap().ends_with("said=signed-in"));
+    let out = request(address, "POST", "/api/integrations/peer-oauth/logout", &[own, token], body.as_bytes()).unwrap();
+    assert_eq!((out.status, accounts(&host)), (200, json!([])), "{}", out.text());
+    server.terminate().unwrap().success().unwrap();
+}

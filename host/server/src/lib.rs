@@ -44,6 +44,7 @@ mod report;
 mod router;
 mod routes;
 mod server;
+mod sign_in;
 mod site;
 mod spaces;
 mod tls;

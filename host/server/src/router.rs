@@ -63,7 +63,7 @@ async fn around(State(app): State<Arc<App>>, mut request: Request, next: Next) -
     headers.insert(REFERRER_POLICY, HeaderValue::from_static("same-origin"));
     headers.entry(CONTENT_SECURITY_POLICY).or_insert(NOTHING);
     headers.entry(RESOURCE_POLICY).or_insert(HeaderValue::from_static("same-origin"));
-    headers.insert(OPENER_POLICY, HeaderValue::from_static("same-origin"));
+    headers.entry(OPENER_POLICY).or_insert(HeaderValue::from_static("same-origin"));
     response
 }
 

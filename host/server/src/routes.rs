@@ -28,7 +28,7 @@ use crate::endpoint::{Access, Endpoint, Row};
 use crate::form::RegistrationForm;
 use crate::metrics::Measured;
 use crate::options::{ACCOUNT_BODY, BODY, DEPLOY_BODY, REGISTRATION_BODY, REPORT_BODY, VALUE_BODY};
-use crate::{accounts, admin, button, charms, counts, metrics, registrations, spaces};
+use crate::{accounts, admin, button, charms, counts, metrics, registrations, sign_in, spaces};
 
 /// The script of the button, for pages of every origin; the path that its users write.
 const UPDATER: &str = "/ct-updater.js";
@@ -103,6 +103,13 @@ fn open() -> Vec<Row> {
         Row::new(Method::GET, UPDATER, Access::Pages, button::script)
             .does("getUpdater", "The script of the button, for pages of every origin.")
             .answers_text(button::SCRIPT_TYPE),
+        Row::new(Method::GET, "/ct-google-oauth.js", Access::Pages, sign_in::element),
+        Row::new(Method::GET, "/oauth-done.js", Access::Open, sign_in::done_script),
+        Row::new(Method::POST, "/api/integrations/{id}/login", Access::Operator, sign_in::login),
+        Row::new(Method::GET, "/api/integrations/{id}/callback", Access::Open, sign_in::callback),
+        Row::new(Method::GET, "/api/integrations/{id}/done", Access::Open, sign_in::done),
+        Row::new(Method::POST, "/api/integrations/{id}/refresh", Access::Open, sign_in::refresh),
+        Row::new(Method::POST, "/api/integrations/{id}/logout", Access::Operator, sign_in::logout),
         Row::new(Method::GET, METRICS, Access::Operator, metrics)
             .does("getMetrics", "Metrics of the service, in the OpenMetrics format.")
             .answers_text(metrics::MEDIA_TYPE),

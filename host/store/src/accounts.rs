@@ -152,6 +152,7 @@ pub struct SignIn {
 
 /// Who renews a grant.
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "it is taken apart where it is made")]
 pub enum Turn {
     /// The caller, until its time is over: with this grant, of that generation.
     Yours {

@@ -1,6 +1,7 @@
 //! Tests of the local runtime as a whole: a real database, and a real component in the sandbox.
 
 mod access;
+mod accounts;
 mod blame;
 mod changes;
 mod damage;

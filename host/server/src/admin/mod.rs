@@ -4,6 +4,7 @@
 //! present state of the database and this process. Only the [counts](crate::counts::Counts) are cached, for a moment.
 
 mod access;
+mod accounts;
 mod actions;
 mod assets;
 mod charm;
@@ -50,6 +51,8 @@ pub(crate) fn routes() -> Vec<Row> {
         Row::new(Method::GET, "/admin/all-integrations/events", operator, integrations::all_events),
         Row::new(Method::GET, "/admin/integrations/{id}", operator, integrations::page),
         Row::new(Method::GET, "/admin/integrations/{id}/events", operator, integrations::events),
+        Row::new(Method::GET, "/admin/accounts", operator, accounts::page),
+        Row::new(Method::POST, "/admin/accounts/sign-in", operator, accounts::sign_in),
         Row::new(Method::GET, "/admin/handlers", operator, integrations::handlers),
         Row::new(Method::GET, "/admin/handlers/events", operator, integrations::handler_events),
         Row::new(Method::GET, "/admin/login", open, login::page),

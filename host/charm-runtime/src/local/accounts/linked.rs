@@ -52,6 +52,31 @@ impl LocalRuntime {
         self.store.fill(link, generation, edit).await
     }
 
+    /// What a charm gets for its handle, as the original's token service answers: a newer access token than the charm
+    /// has, and the same handle. Its cell is for the charm to write, whose handler may be the one that asks.
+    pub async fn refresh_by_handle(
+        &self,
+        provider: &str,
+        handle: &Secret,
+    ) -> Result<serde_json::Map<String, serde_json::Value>, RuntimeError> {
+        let unknown = || {
+            let text = "this refresh token is none that this host has given to a charm; sign in again for the charm";
+            RuntimeError::Invalid(text.to_owned())
+        };
+        let link = self.store.link_by_handle(&cells::digest(handle.expose())).await?.ok_or_else(unknown)?;
+        let account = self.store.account(&link.account).await?.ok_or_else(unknown)?;
+        if account.provider != provider {
+            return Err(unknown());
+        }
+        if account.generation <= link.written {
+            self.renew_account(&account, false).await?;
+        }
+        let (_, grant) = self.store.grant(&account.id).await?.ok_or_else(unknown)?;
+        let mut members = cells::members(&grant, &link.token_field);
+        members.insert("refreshToken".to_owned(), handle.expose().into());
+        Ok(members)
+    }
+
     /// Renews an account, unless that was done or tried a moment ago, or is being done.
     pub(super) async fn renew_account(&self, account: &Account, polls: bool) -> Result<(), RuntimeError> {
         let lock = self.accounts.lock_of(&account.id);

@@ -3,11 +3,12 @@
 use async_trait::async_trait;
 use bg_charm_api::{
     AccountRequest, AccountSummary, Accounts, AttachRequest, ClientRequest, ClientSummary, DetachRequest, DeviceAnswer,
-    DeviceBegun, DeviceQuestion, LoggedOut, SignInAnswer, SignInBegun, SignInRequest, SignedIn, TokenRequest,
+    DeviceBegun, DeviceQuestion, ForCharm, LoggedOut, SignInAnswer, SignInBegun, SignInRequest, SignedIn, TokenRequest,
 };
 use bg_oauth::Client;
 use bg_poller::{RuntimeError, UnixMillis};
 use bg_store::{Account, OAuthClient};
+use url::Url;
 
 use super::super::{LocalHandle, LocalRuntime};
 use super::{cells, errors, summary};
@@ -54,6 +55,40 @@ impl LocalRuntime {
     }
 }
 
+/// What a server does for browsers, and for charms.
+impl LocalHandle {
+    /// Begins a sign-in that comes back to a URL of the server's own.
+    pub async fn begin_sign_in_at(&self, request: &SignInRequest, redirect: Url) -> Result<SignInBegun, RuntimeError> {
+        self.check_accounts()?;
+        self.runtime.begin_at(request, redirect).await
+    }
+
+    /// Finishes a sign-in whose answer came to the URL of that provider. One for another provider is refused.
+    pub async fn finish_sign_in_at(&self, provider: &str, answer: &SignInAnswer) -> Result<SignedIn, RuntimeError> {
+        self.check_accounts()?;
+        self.runtime.finish_sign_in(Some(provider), answer).await
+    }
+
+    /// Takes the account of a provider from a charm. If no other charm has it, it is removed and revoked.
+    pub async fn sign_out(&self, provider: &str, wanted: &ForCharm) -> Result<(), RuntimeError> {
+        self.check_accounts()?;
+        let charm = cells::charm_of(&wanted.charm)?;
+        for link in self.runtime.store.links(&charm).await? {
+            let Some(account) = self.runtime.store.account(&link.account).await? else { continue };
+            if account.provider != provider || wanted.cell.as_ref().is_some_and(|cell| *cell != link.cell) {
+                continue;
+            }
+            if account.links.len() == 1 {
+                self.logout(&AccountRequest { account: account.id }).await?;
+            } else {
+                let _turn = self.runtime.turns.take(&charm).await?;
+                self.runtime.store.detach(&link, cells::emptied(&link)).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
 #[async_trait]
 impl Accounts for LocalHandle {
     async fn set_client(&self, request: &ClientRequest) -> Result<ClientSummary, RuntimeError> {
@@ -84,7 +119,7 @@ impl Accounts for LocalHandle {
 
     async fn finish_sign_in(&self, answer: &SignInAnswer) -> Result<SignedIn, RuntimeError> {
         self.check_accounts()?;
-        self.runtime.finish_sign_in(answer).await
+        self.runtime.finish_sign_in(None, answer).await
     }
 
     async fn begin_device(&self, request: &SignInRequest) -> Result<DeviceBegun, RuntimeError> {

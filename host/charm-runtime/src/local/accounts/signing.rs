@@ -33,10 +33,18 @@ impl LocalRuntime {
         Ok(SignInBegun { url: url.into(), ends_at: UnixMillis::now() + TIME })
     }
 
-    pub(super) async fn finish_sign_in(&self, answer: &SignInAnswer) -> Result<SignedIn, RuntimeError> {
+    /// `provider` is the one whose redirect URL the answer came to, if each has its own.
+    pub(super) async fn finish_sign_in(
+        &self,
+        provider: Option<&str>,
+        answer: &SignInAnswer,
+    ) -> Result<SignedIn, RuntimeError> {
         let stray = || sign_in_failed(&OAuthError::Stray);
         let callback = Callback::parse(answer.query.expose()).map_err(|error| sign_in_failed(&error))?;
         let InBrowser { client, sign_in, purpose } = self.accounts.pending.take(&callback).ok_or_else(stray)?;
+        if provider.is_some_and(|provider| provider != sign_in.provider) {
+            return Err(stray());
+        }
         let tokens = client.finish(&sign_in, &callback).await.map_err(|error| sign_in_failed(&error))?;
         let came = Came {
             provider: client.provider(),
