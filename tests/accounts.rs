@@ -151,7 +151,9 @@ fn a_person_signs_in_and_mail_comes_and_after_the_grant_has_ended_it_comes_with_
             assert!(!output.stdout.contains(secret) && !output.stderr.contains(secret), "{output}");
         }
     }
-    secrets.iter().for_each(|secret| not_on_disk(&host, secret));
+    for secret in &secrets {
+        not_on_disk(&host, secret);
+    }
     attempt.ended("no byte of them");
 
     let out = host.command(["oauth", "logout", "google-1"]).unwrap().success().unwrap();
@@ -239,12 +241,16 @@ fn two_charms_share_an_account_that_rotates_and_its_end_wakes_nobody_but_a_sign_
     let renewals = |peer: &OidcProvider| peer.requests().get("POST /token").copied().unwrap_or_default();
     let before = renewals(&peer);
     for _ in 0..3 {
-        charms.iter().for_each(|charm| wait_for_success(&mut service, charm));
+        for charm in &charms {
+            wait_for_success(&mut service, charm);
+        }
     }
     // A command beside the service renews it, too; the charms get what came of that.
     for _ in 0..3 {
         host.command(["oauth", "renew", "peer-1"]).unwrap().success().unwrap();
-        charms.iter().for_each(|charm| wait_for_success(&mut service, charm));
+        for charm in &charms {
+            wait_for_success(&mut service, charm);
+        }
     }
     assert!(renewals(&peer) >= before + 3);
     assert_eq!(accounts(&host)[0]["state"], "active");

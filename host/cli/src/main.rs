@@ -60,7 +60,7 @@ fn main() -> ExitCode {
         Command::CompileComponent { options } => return compile::run(options),
         Command::TranspileCharm { options } => return transpile::run(options),
         Command::RenewAccount { database, account, generation, secrets_key } => {
-            return renew::run(database, account, *generation, secrets_key.as_ref());
+            return renew::run(database, account, *generation, secrets_key.as_deref());
         }
         Command::WatchComponents { most, components } => return reload::watch(components, *most),
         _ => {}

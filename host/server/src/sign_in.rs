@@ -54,6 +54,7 @@ fn failed(error: &RuntimeError) -> Response {
 }
 
 /// The provider of a path: `google` of `google-oauth`.
+#[expect(clippy::result_large_err, reason = "it is the answer, which is sent at once")]
 fn provider_of(IntegrationPath(id): &IntegrationPath) -> Result<String, Response> {
     let name = id.as_str().strip_suffix("-oauth");
     name.map(str::to_owned).ok_or_else(|| refused(StatusCode::NOT_FOUND, "the path ends PROVIDER-oauth/…"))

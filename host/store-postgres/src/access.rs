@@ -209,11 +209,13 @@ impl Found {
 
     /// The charm, for an actor who may replace its program: the owner of the space, or the service. A new program can
     /// read all that is in the charm's cells, and all that comes into them later.
+    #[expect(clippy::wrong_self_convention, reason = "it says what the charm is for")]
     pub(crate) fn to_update(self, charm: &CharmRef) -> Result<StoredCharm, Failure> {
         self.with_right(&Right::OwnerOrService(refusals::to_update(charm)))
     }
 
     /// The charm, for an actor who may delete it: an owner of its space, or the service.
+    #[expect(clippy::wrong_self_convention, reason = "it says what the charm is for")]
     pub(crate) fn to_delete(self) -> Result<StoredCharm, Failure> {
         if self.has_system(AccessLevel::Write).is_ok() { self.charm } else { self.with(AccessLevel::Owner) }
     }

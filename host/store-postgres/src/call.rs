@@ -82,15 +82,14 @@ pub(crate) async fn begin(
         }
         let texts = texts?;
         let Some(program) = program(session, &stored, known).await? else { continue };
-        let secrets = match &texts {
-            Some(texts) => secret_texts_in(charm, &stored.secrets, texts)?,
-            None => {
-                let secrets = Cells::of(session, key, &stored).secret_texts().await?;
-                if !is_at(session, &stored).await? {
-                    continue;
-                }
-                secrets
+        let secrets = if let Some(texts) = &texts {
+            secret_texts_in(charm, &stored.secrets, texts)?
+        } else {
+            let secrets = Cells::of(session, key, &stored).secret_texts().await?;
+            if !is_at(session, &stored).await? {
+                continue;
             }
+            secrets
         };
         return Ok(Begun { charm: stored, program, cells: texts, secrets });
     }

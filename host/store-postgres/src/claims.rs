@@ -92,7 +92,7 @@ pub struct Claims {
     /// The oldest time that was found at the last claim, less [`UNDER_WAY`]: where a transaction was left open, the
     /// dead rows before that are not looked at again and again.
     from: i64,
-    claims: u32,
+    made: u32,
 }
 
 /// Between two claims of a host, on average.
@@ -131,7 +131,7 @@ const FORGET: &str = "DELETE FROM turns USING unnest($1::text[]) AS of (space) W
 
 impl Claims {
     pub(crate) fn new(database: Arc<Database>, keeper: Arc<Keeper>, host: &str) -> Self {
-        Self { database, keeper, host: host.to_owned(), from: 0, claims: 0 }
+        Self { database, keeper, host: host.to_owned(), from: 0, made: 0 }
     }
 
     /// Claims at most `room` spaces whose first charm is due. `room` is what the caller can *finish*: its limit, less
@@ -140,8 +140,8 @@ impl Claims {
     pub async fn claim(&mut self, room: usize) -> Result<Vec<Turn>, RuntimeError> {
         let failed = |failure| self.database.failed(failure);
         let session = self.database.session().await.map_err(failed)?;
-        self.claims = self.claims.wrapping_add(1);
-        let from = if self.claims % UNBOUNDED_EVERY == 0 { 0 } else { self.from };
+        self.made = self.made.wrapping_add(1);
+        let from = if self.made.is_multiple_of(UNBOUNDED_EVERY) { 0 } else { self.from };
         let (turns, oldest) = claim(&session, &self.host, room, from).await.map_err(failed)?;
         if let Some(oldest) = oldest {
             self.from = oldest - millis(UNDER_WAY);

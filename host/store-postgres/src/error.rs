@@ -144,19 +144,17 @@ impl fmt::Display for What {
 
 /// What the server said, or else what is wrong with the connection.
 pub(crate) fn said(error: &tokio_postgres::Error) -> String {
-    match error.as_db_error() {
+    if let Some(server) = error.as_db_error() {
         // Its detail may quote values of a row.
-        Some(server) => format!("{} (SQLSTATE {})", server.message(), server.code().code()),
-        None => {
-            let mut text = error.to_string();
-            let mut source = std::error::Error::source(error);
-            while let Some(cause) = source {
-                text = format!("{text}: {cause}");
-                source = cause.source();
-            }
-            text
-        }
+        return format!("{} (SQLSTATE {})", server.message(), server.code().code());
     }
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
 }
 
 impl Failure {

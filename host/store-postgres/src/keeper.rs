@@ -125,7 +125,9 @@ impl Keeper {
         let charms: Vec<CharmRef> = calls.iter().map(|call| call.finished.charm.summary.charm.clone()).collect();
         let kept = self.kept(calls).await;
         // Also if that failed: it does not always say whether anything was written.
-        charms.into_iter().for_each(|charm| self.writes.note(&Touch::Charm(charm)));
+        for charm in charms {
+            self.writes.note(&Touch::Charm(charm));
+        }
         for (answer, kept) in answers.into_iter().zip(kept) {
             // The caller may have stopped waiting.
             let _ = answer.send(kept);
@@ -155,7 +157,9 @@ impl Keeper {
         let mut session = self.database.session().await?;
         match keep::keep(&mut session, &self.key, &self.tenants, calls).await {
             Ok((kept, revision)) => {
-                revision.into_iter().for_each(|revision| self.watch.committed(revision));
+                if let Some(revision) = revision {
+                    self.watch.committed(revision);
+                }
                 Ok(kept)
             }
             Err(failure) => {

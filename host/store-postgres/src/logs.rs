@@ -68,17 +68,14 @@ pub(crate) async fn lines(
     limit: usize,
 ) -> Result<Vec<LogEntry>, Failure> {
     let limit = number(limit.min(LINES_KEPT) as u64);
-    let rows = match after {
-        Some(cursor) => {
-            let select = "SELECT row, at, level, text FROM logs WHERE charm = $1 AND row > $2 ORDER BY row LIMIT $3";
-            session.query(select, &[&row, &number(cursor), &limit]).await?
-        }
-        None => {
-            let select = "SELECT row, at, level, text FROM logs WHERE charm = $1 ORDER BY row DESC LIMIT $2";
-            let mut rows = session.query(select, &[&row, &limit]).await?;
-            rows.reverse();
-            rows
-        }
+    let rows = if let Some(cursor) = after {
+        let select = "SELECT row, at, level, text FROM logs WHERE charm = $1 AND row > $2 ORDER BY row LIMIT $3";
+        session.query(select, &[&row, &number(cursor), &limit]).await?
+    } else {
+        let select = "SELECT row, at, level, text FROM logs WHERE charm = $1 ORDER BY row DESC LIMIT $2";
+        let mut rows = session.query(select, &[&row, &limit]).await?;
+        rows.reverse();
+        rows
     };
     let mut entries = Vec::new();
     for row in &rows {

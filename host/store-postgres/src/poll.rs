@@ -159,16 +159,13 @@ fn state_failed(error: RuntimeError) -> StateError {
 async fn apply(session: &Session, integration: &str, changes: &StateChanges) -> Result<(), Failure> {
     let integration = text(integration);
     for (key, value) in changes {
-        match value {
-            Some(value) => {
-                let upsert = "INSERT INTO integration_state (integration, key, value) VALUES ($1, $2, $3) ON CONFLICT \
-                              (integration, key) DO UPDATE SET value = excluded.value";
-                session.execute(upsert, &[&integration, &text(key), value]).await?
-            }
-            None => {
-                let delete = "DELETE FROM integration_state WHERE integration = $1 AND key = $2";
-                session.execute(delete, &[&integration, &text(key)]).await?
-            }
+        if let Some(value) = value {
+            let upsert = "INSERT INTO integration_state (integration, key, value) VALUES ($1, $2, $3) ON CONFLICT \
+                          (integration, key) DO UPDATE SET value = excluded.value";
+            session.execute(upsert, &[&integration, &text(key), value]).await?
+        } else {
+            let delete = "DELETE FROM integration_state WHERE integration = $1 AND key = $2";
+            session.execute(delete, &[&integration, &text(key)]).await?
         };
     }
     let select = "SELECT count(*), coalesce(sum(octet_length(key) + octet_length(value)), 0)::bigint FROM \

@@ -192,12 +192,11 @@ impl Database {
                 }
             }
         });
-        match written.await {
-            Ok(written) => written.map_err(|failure| self.failed(failure)),
-            Err(_) => {
-                let problem = "what was to be written panicked, which is a fault of this program".to_owned();
-                Err(self.failed(Failure::NoConnection(problem)))
-            }
+        if let Ok(written) = written.await {
+            written.map_err(|failure| self.failed(failure))
+        } else {
+            let problem = "what was to be written panicked, which is a fault of this program".to_owned();
+            Err(self.failed(Failure::NoConnection(problem)))
         }
     }
 }

@@ -170,7 +170,9 @@ impl PostgresStore {
             // Also if that failed: it does not always say whether anything was written.
             writes.note(&touch);
             written.map(|(value, revision)| {
-                revision.into_iter().for_each(|revision| watch.committed(revision));
+                if let Some(revision) = revision {
+                    watch.committed(revision);
+                }
                 value
             })
         });

@@ -87,12 +87,12 @@ pub(crate) fn set_client(tx: &Transaction<'_>, sealer: &Sealer, client: &OAuthCl
 }
 
 /// The client for a provider.
-pub(crate) fn client(tx: &Transaction<'_>, sealer: &Sealer, provider: &str) -> Result<Option<OAuthClient>, Failure> {
+pub(crate) fn client(tx: &Transaction<'_>, keys: &Sealer, provider: &str) -> Result<Option<OAuthClient>, Failure> {
     let mut statement = tx.prepare_cached("SELECT id, set_at, secret FROM oauth_clients WHERE provider = ?1")?;
     let mut rows = statement.query([provider])?;
     let Some(row) = rows.next()? else { return Ok(None) };
     let sealed: Option<Vec<u8>> = row.column(2)?;
-    let secret = sealed.map(|sealed| sealer.unseal_in(tx, client_place(provider), &sealed)).transpose()?;
+    let secret = sealed.map(|sealed| keys.unseal_in(tx, client_place(provider), &sealed)).transpose()?;
     let secret = secret.map(Secret::new);
     Ok(Some(OAuthClient { provider: provider.to_owned(), id: row.column(0)?, secret, set_at: row.time(1)? }))
 }
@@ -163,11 +163,11 @@ fn row_of(tx: &Transaction<'_>, id: &str) -> Result<Option<i64>, Failure> {
 }
 
 /// What an account has, with its generation.
-pub(crate) fn grant(tx: &Transaction<'_>, sealer: &Sealer, id: &str) -> Result<Option<(u64, Grant)>, Failure> {
+pub(crate) fn grant(tx: &Transaction<'_>, keys: &Sealer, id: &str) -> Result<Option<(u64, Grant)>, Failure> {
     let Some(row) = row_of(tx, id)? else { return Ok(None) };
     let mut statement = tx.prepare_cached("SELECT generation, \"grant\" FROM oauth_accounts WHERE row = ?1")?;
     let (generation, sealed): (u64, Vec<u8>) = statement.query_row([row], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    let text = Secret::new(sealer.unseal_in(tx, grant_place(&row.to_string()), &sealed)?);
+    let text = Secret::new(keys.unseal_in(tx, grant_place(&row.to_string()), &sealed)?);
     let grant = Grant::parse(text.expose());
     let grant =
         grant.ok_or_else(|| Failure::Damaged(super::What::OfCharm(format!("the grant of the account {id}"))))?;
@@ -179,8 +179,8 @@ fn grant_place(row: &str) -> [&str; 3] {
 }
 
 /// Puts a grant in the place of the one that is there. The renewal of that one is over.
-fn put(tx: &Transaction<'_>, sealer: &Sealer, row: i64, grant: &Grant) -> Result<(), Failure> {
-    let sealed = sealer.seal_in(tx, grant_place(&row.to_string()), grant.text().expose())?;
+fn put(tx: &Transaction<'_>, keys: &Sealer, row: i64, grant: &Grant) -> Result<(), Failure> {
+    let sealed = keys.seal_in(tx, grant_place(&row.to_string()), grant.text().expose())?;
     tx.prepare_cached(
         "UPDATE oauth_accounts SET \"grant\" = ?2, scopes = ?3, renewable = ?4, expires_at = ?5, renewed_at = ?6, \
          generation = generation + 1, ended_at = NULL, error = NULL, lease_owner = NULL, lease_until = 0 WHERE row = \

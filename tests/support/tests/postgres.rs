@@ -1,7 +1,5 @@
 //! The tests' PostgreSQL goes with the process that started it.
 
-#![expect(clippy::unwrap_used, reason = "these are tests")]
-
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};

@@ -34,7 +34,7 @@ async fn mails_become_what_the_package_itself_makes_of_them() {
     let path = folder.path().to_owned();
     let Some(mails) = available(tokio::task::spawn_blocking(move || mails(&path, 2026)).await.unwrap()) else { return };
     assert_eq!(mails.len(), MAILS);
-    let component = component(Duration::from_secs(60)).await;
+    let component = component(Duration::from_mins(1)).await;
     let source = "import TurndownService from 'turndown';\n\
         import { Cell, handler, pattern } from 'commontools';\n\
         const run = handler(({ mails }, { out }) => {\n\

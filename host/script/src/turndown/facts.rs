@@ -78,6 +78,7 @@ pub(super) fn is_void(tree: &Tree, id: NodeId) -> bool {
 
 /// Of one node, with what is in it.
 #[derive(Debug, Clone, Copy, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub(super) struct Facts {
     pub(super) is_block: bool,
     /// Whether it is code, or within some.

@@ -202,7 +202,7 @@ fn code(content: &str) -> String {
         content.starts_with('`') || content.ends_with('`') || is_padded && content.chars().any(|char| char != ' ');
     let space = if needs_space { " " } else { "" };
     let runs: Vec<usize> = content.split(|char| char != '`').map(str::len).collect();
-    let size = (1..).find(|size| !runs.contains(size)).unwrap_or(1);
+    let size = (1..=runs.len() + 1).find(|size| !runs.contains(size)).unwrap_or(1);
     let delimiter = "`".repeat(size);
     format!("{delimiter}{space}{content}{space}{delimiter}")
 }

@@ -96,16 +96,16 @@ impl State {
 }
 
 fn collapsed(text: &str) -> String {
-    let mut collapsed = String::with_capacity(text.len());
+    let mut output = String::with_capacity(text.len());
     let mut in_space = false;
     for char in text.chars() {
-        let is_space = super::escape::is_ascii_space(char);
-        if !is_space {
-            collapsed.push(char);
+        let space = super::escape::is_ascii_space(char);
+        if !space {
+            output.push(char);
         } else if !in_space {
-            collapsed.push(' ');
+            output.push(' ');
         }
-        in_space = is_space;
+        in_space = space;
     }
-    collapsed
+    output
 }

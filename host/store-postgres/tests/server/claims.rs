@@ -13,7 +13,7 @@ use crate::home::{Home, STREAM, begin, finished, space};
 use crate::plans::{fill, rows};
 
 const SOON: Duration = Duration::from_millis(10);
-const MINUTE: Duration = Duration::from_secs(60);
+const MINUTE: Duration = Duration::from_mins(1);
 
 /// A poll of a charm by that lease, which is due again after a while.
 async fn poll(store: &PostgresStore, lease: &SpaceLease, charm: &CharmRef, next_in: Duration) -> Ended {
@@ -88,13 +88,13 @@ async fn of_a_lease_that_has_ended_nothing_is_kept_and_its_space_is_free() {
     let stopped = claim(&mut host).await.remove(0);
     let late = poll(&home.store, &stopped.lease, &one, MINUTE).await;
     end_leases(&home);
-    assert_eq!(host.renew(&[stopped.lease.clone()]).await.unwrap(), [stopped.lease.clone()]);
+    assert_eq!(host.renew(std::slice::from_ref(&stopped.lease)).await.unwrap(), std::slice::from_ref(&stopped.lease));
     let next = claim(&mut other).await.remove(0);
     assert!(next.lease.number > stopped.lease.number);
     assert_eq!(host.settle(vec![late.clone()]).await, [Ok(Settled::Lost)]);
     // Nor does it give back what is another's by now.
     host.release(&[stopped.lease]).await.unwrap();
-    assert_eq!(other.renew(&[next.lease.clone()]).await.unwrap(), []);
+    assert_eq!(other.renew(std::slice::from_ref(&next.lease)).await.unwrap(), []);
     let kept = other.settle(vec![poll(&home.store, &next.lease, &one, MINUTE).await]).await;
     assert_eq!(kept, [Ok(Settled::Kept(Some(Outcome::success())))]);
     assert_eq!(home.psql("SELECT count(*) FROM runs"), "1");
@@ -262,5 +262,5 @@ fn hosts_do_not_claim_in_step() {
     let range = Duration::from_millis(50)..=Duration::from_millis(150);
     assert!(pauses.iter().all(|pause| range.contains(pause)), "{pauses:?}");
     let (first, last) = (*pauses.first().unwrap(), *pauses.last().unwrap());
-    assert!(pauses.len() > 100 && last - first > Duration::from_millis(80), "{pauses:?}");
+    assert!(pauses.len() > 100 && last > first + Duration::from_millis(80), "{pauses:?}");
 }

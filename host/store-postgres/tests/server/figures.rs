@@ -88,11 +88,13 @@ async fn figures() {
             let host = processor_time(std::process::id()).unwrap().saturating_sub(host) / polls;
             let server = postgres.processor_time().saturating_sub(server) / polls;
             let now = shared.traffic();
+            #[expect(clippy::cast_precision_loss, reason = "there are some thousands")]
+            let each = |count: u64| count as f64 / f64::from(polls);
             println!(
                 "| {name} | {at_once} | {:.0} | {host:.2?}, {server:.2?} | {:.2}, {:.2} |",
                 f64::from(polls) / took.as_secs_f64(),
-                (now.statements - traffic.statements) as f64 / f64::from(polls),
-                (now.round_trips - traffic.round_trips) as f64 / f64::from(polls),
+                each(now.statements - traffic.statements),
+                each(now.round_trips - traffic.round_trips),
             );
         }
     }

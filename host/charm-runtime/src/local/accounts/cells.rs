@@ -135,9 +135,9 @@ pub(super) fn refresh_token(document: &Document) -> Option<&str> {
 
 /// The cell of a charm that is to have the token.
 pub(super) async fn cell_for(store: &dyn Store, charm: &CharmRef, named: Option<&str>) -> Result<String, RuntimeError> {
-    let names = store.cell_names(&Actor::Operator, charm).await?;
-    let has = |name: &str| names.iter().any(|one| one == name);
-    let shown = || if names.is_empty() { "none".to_owned() } else { bg_identity::printable(&names.join(", ")).into() };
+    let cells = store.cell_names(&Actor::Operator, charm).await?;
+    let has = |name: &str| cells.iter().any(|one| one == name);
+    let shown = || if cells.is_empty() { "none".to_owned() } else { bg_identity::printable(&cells.join(", ")).into() };
     match named {
         Some(name) if has(name) => return Ok(name.to_owned()),
         Some(name) => {
@@ -147,7 +147,7 @@ pub(super) async fn cell_for(store: &dyn Store, charm: &CharmRef, named: Option<
         None if has(AUTH) => return Ok(AUTH.to_owned()),
         None => {}
     }
-    let mut fitting = names.iter().filter(|name| is_sign_in(name) && !name.contains('#'));
+    let mut fitting = cells.iter().filter(|name| is_sign_in(name) && !name.contains('#'));
     match (fitting.next(), fitting.next()) {
         (Some(one), None) => Ok(one.clone()),
         _ => Err(RuntimeError::Unfit(format!(

@@ -21,7 +21,7 @@ use url::Url;
 use super::{AccountOptions, renewal};
 
 /// For how long its answer is waited for. It goes on after that.
-const LONGEST_WAIT: Duration = Duration::from_secs(120);
+const LONGEST_WAIT: Duration = Duration::from_mins(2);
 
 /// Longer than any answer.
 const ANSWER_BYTES: u64 = 64 * 1024;

@@ -101,24 +101,24 @@ async fn write(stream: &mut TcpStream, text: &str) -> std::io::Result<()> {
 /// own name resolved to this machine.
 async fn read(stream: &mut TcpStream, redirect: &Url) -> Option<Url> {
     let mut bytes = Vec::new();
-    let mut part = [0; 4096];
+    let mut chunk = [0; 4096];
     while !bytes.windows(4).any(|end| end == b"\r\n\r\n") {
-        let length = stream.read(&mut part).await.ok()?;
+        let length = stream.read(&mut chunk).await.ok()?;
         if length == 0 || bytes.len() + length > REQUEST_BYTES {
             return None;
         }
-        bytes.extend_from_slice(&part[..length]);
+        bytes.extend_from_slice(&chunk[..length]);
     }
     let text = std::str::from_utf8(&bytes).ok()?;
     let mut lines = text.split("\r\n");
     let mut words = lines.next()?.split(' ');
     let (method, target) = (words.next()?, words.next()?);
-    let host = lines.find_map(|line| {
+    let asked = lines.find_map(|line| {
         let (name, value) = line.split_once(':')?;
         name.eq_ignore_ascii_case("host").then(|| value.trim())
     })?;
     let port = redirect.port_or_known_default()?;
-    let is_ours = [format!("127.0.0.1:{port}"), format!("localhost:{port}")].iter().any(|ours| ours == host);
+    let is_ours = [format!("127.0.0.1:{port}"), format!("localhost:{port}")].iter().any(|ours| ours == asked);
     if method != "GET" || !target.starts_with('/') || !is_ours {
         return None;
     }
