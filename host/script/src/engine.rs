@@ -36,9 +36,6 @@ const MAX_FRAMES: usize = 2 * MAX_CALLS;
 /// What is in each program that asks whether two things are the same: then it is noted where values come from.
 const COMPARING: [&str; 6] = ["equals", "equalLinks", "addUnique", ".remove(", ".remove?", ".removeAll"];
 
-/// What modules import that are of the newer module, `commonfabric`.
-const NEWER: &str = "__newer";
-
 /// The files in `js/`, as the body of one function. It is a block, in which a name that two files declare is an error;
 /// in a function the later one would replace the other.
 const RUNTIME: &str = concat!(
@@ -290,9 +287,6 @@ impl Engine {
         self.jobs.tasks.loaded(module);
         if COMPARING.iter().any(|word| module.contains(word)) {
             self.call("noteComparisons", &[])?;
-        }
-        if module.contains(NEWER) {
-            self.call("noteNewer", &[])?;
         }
         libraries::prepare(module, &mut self.context)?;
         let source = Source::from_bytes(without_map(module)).with_path(Path::new(file));

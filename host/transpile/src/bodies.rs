@@ -29,14 +29,6 @@ const VALUES: [&str; 8] = ["Array", "Boolean", "Date", "JSON", "Math", "Number",
 /// Functions of a file that take values alone, and make nothing.
 pub(super) type Plain<'a> = HashMap<&'a str, bool>;
 
-/// Whether a program imports from the newer module.
-pub(super) fn is_newer(program: &Program<'_>) -> bool {
-    program.body.iter().any(|statement| match statement {
-        Statement::ImportDeclaration(import) => import.source.value.starts_with("commonfabric"),
-        _ => false,
-    })
-}
-
 /// Those that are declared at the top level of a program; `is_maker` says whether a call of that name makes something.
 pub(super) fn plain_functions<'a>(program: &Program<'a>, is_maker: &dyn Fn(&str) -> bool) -> Plain<'a> {
     let mut plain = Plain::new();

@@ -73,9 +73,6 @@ const TOO_MUCH_MEMORY: &str =
 /// Before what is wrong with a page, where pages are left out.
 const UNMADE: &str = "the charm's page cannot be made: ";
 
-/// What tells the guest that a module is of the newer `commonfabric`.
-const NEWER: &str = "__newer";
-
 /// How many findings are reported. To find the place of each takes a walk through the source.
 const MAX_FINDINGS: usize = 20;
 
@@ -317,9 +314,6 @@ fn emit_all(inputs: &[Input<'_>], pages: bool) -> Result<Transpiled, Vec<Finding
     for (number, ((input, program), edits)) in inputs.iter().zip(&mut programs).zip(edits).enumerate() {
         let leads = |source: &str| index(number, source).map(|file| inputs[file].name);
         let mut helpers = edits.apply(&allocator, program, pages);
-        if bodies::is_newer(program) {
-            helpers.push(NEWER);
-        }
         helpers.retain(|helper| *helper != edits::ELEMENT || !inspect::declares(program, helper));
         let (module, names) = emit(&allocator, input, program, helpers, leads)?;
         modules.push(module);

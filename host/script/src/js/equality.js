@@ -10,18 +10,6 @@ function noteComparisons() {
   compares = true;
 }
 
-// Whether the charm is one of the newer module, in which what is read of a cell and written elsewhere stays the same
-// thing. In others it is a copy.
-let keepsThings = false;
-
-function noteNewer() {
-  keepsThings = true;
-}
-
-// How many items become documents of their own in a call; further ones are copied.
-const MOST_ITEMS = 100;
-let itemsMade = 0;
-
 // What values are copies of, as `{ document, node }`.
 const origins = new WeakMap();
 // Nodes that were written again, as a part of what replaced them, and what they are now.
@@ -76,29 +64,20 @@ function equals(a, b) {
 }
 
 // What was written of `value` is `node`: the things in it that were within what was replaced are there now.
-function succeed(document, value, node, seen = new Set(), there = undefined) {
+function succeed(document, value, node, seen = new Set()) {
   if (!compares || !isObject(value) || !isObject(node) || isCell(value) || linkOf(node) !== undefined || seen.has(value)) return;
   seen.add(value);
   const origin = origins.get(value);
-  // All nodes are looked for at once: to look for each would take a walk through the document.
-  there ??= nodesOf(document.tree);
   if (origin?.document === document) {
     const was = newest(origin.node);
-    if (was !== node && !there.has(was)) {
+    if (was !== node && pathOf(document.tree, was) === undefined) {
       successors.set(was, node);
       origins.set(value, { document, node });
     }
   }
   for (const [key, part] of Object.entries(value)) {
-    succeed(document, part, at(node, Array.isArray(node) ? Number(key) : storedKey(key)), seen, there);
+    succeed(document, part, at(node, Array.isArray(node) ? Number(key) : storedKey(key)), seen);
   }
-}
-
-function nodesOf(tree, found = new Set()) {
-  if (!isObject(tree)) return found;
-  found.add(tree);
-  for (const part of Object.values(tree)) nodesOf(part, found);
-  return found;
 }
 
 // Where a node is in a tree, if it is there.
@@ -120,8 +99,7 @@ function ownDocumentOf({ document, node }) {
   if (!running || document.derived !== undefined) return undefined;
   if (treeOf(document) === node) return document.name?.startsWith(HANDLERS) ? document : undefined;
   const path = pathOf(document.tree, node);
-  if (path === undefined || typeof path.at(-1) !== "number" || !splits(document) || itemsMade === MOST_ITEMS) return undefined;
-  itemsMade++;
+  if (path === undefined || typeof path.at(-1) !== "number" || !splits(document)) return undefined;
   const own = makeDocument(undefined, undefined, HANDLERS + crypto.randomUUID());
   own.kept = own.loaded = own.dirty = true;
   own.tree = node;

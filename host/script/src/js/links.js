@@ -159,7 +159,7 @@ function toStored(value, top, up, key) {
 // In place of a value that was read of a cell: a link to the thing that it is, if that is elsewhere. What the program has
 // changed of its copy is written there, if it was already a link to the thing that is written again.
 function linkToThing(value, { owner, path }, here) {
-  const thing = compares && keepsThings && running && owner !== undefined && !Array.isArray(value) ? thingOf(value) : undefined;
+  const thing = compares && running && owner !== undefined ? thingOf(value) : undefined;
   if (thing === undefined || !splits(owner)) return undefined;
   const home = homes.get(thing.node) ?? (treeOf(thing.document) === thing.node ? thing.document : undefined);
   if (home === undefined) {

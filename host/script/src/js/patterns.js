@@ -411,7 +411,7 @@ const stackOf = (thrown) => {
 return {
   exports: {
     __asyncGeneratorDelegate: asyncGeneratorDelegate, __asyncIterator: asyncIterator, __awaitAsyncGenerator: awaitAsyncGenerator,
-    __cf_data: data, __end: host.end, __follow: followed, __items: host.items, __newer: true, __none: none, __put: assign, __wrapAsyncGenerator: wrapAsyncGenerator, __page: (make) => new Page(make), __value: computed,
+    __cf_data: data, __end: host.end, __follow: followed, __items: host.items, __none: none, __put: assign, __wrapAsyncGenerator: wrapAsyncGenerator, __page: (make) => new Page(make), __value: computed,
     CFC_ATOM_TYPE, CFC_CONCEPT_KIND, CFC_FUSE_ATOM_CLASS, CFC_RUNTIME_SUBJECT, THIS_POLICY, cfcAtom, cfcPattern, exchangeRule, exchangeRules, v: cfcVariable,
     CHIP_UI, Cell, FS, ID, NAME, SELF, TESTS, TILE_UI, UI, Writable: Cell, action, assert, cell, cellFromUrl, compileAndRun, computed, derive, equals, fetchBinary, fetchData, fetchJson, fetchJsonUnchecked: fetchJson, fetchText, fetchProgram,
     generateObject: asksModel("generateObject"), generateText: asksModel("generateText"), getPatternEnvironment: getRecipeEnvironment, getRecipeEnvironment, h,
@@ -428,7 +428,6 @@ return {
   store,
   page,
   noteComparisons,
-  noteNewer,
   describe,
   stackOf,
   requestOf,

@@ -100,7 +100,7 @@ export default pattern(() => { const votes = Cell.of([]); return { votes, size: 
 fn an_item_stays_the_same_thing_wherever_lists_keep_it() {
     let charm = Charm::new(
         r#"
-import { __newer, pattern, handler, computed, equals, Cell } from "commontools";
+import { pattern, handler, computed, equals, Cell } from "commontools";
 const cells = { properties: { list: { asCell: true }, other: { asCell: true }, held: { asCell: true }, out: { asCell: true }, sorted: {}, drop: {} } };
 const hold = handler({}, cells, ({ at }, { list, held }) => held.set(list.get()[at]));
 const sort = handler({}, cells, (_, { list }) => list.set(list.get().toSorted((a, b) => b.n - a.n)));

@@ -193,7 +193,8 @@ export default pattern<{{ name: string; list: Writable<number[]> }}>(({{ name, l
         let files = BTreeMap::from([("other.ts".to_owned(), "export const other = (n: number) => n;".to_owned())]);
         let sources = Sources { file_name: "charm.tsx", source: &source, files: &files };
         let made = transpile_files(&sources).expect("a charm").module;
-        let body = made.split("export default").nth(1).expect("a pattern");
+        let body =
+            made.split("export default").nth(1).expect("a pattern").split("}, {").next().expect("a body").to_owned();
         body.split_whitespace().collect::<String>()
     };
     for (expression, followed) in [

@@ -596,7 +596,7 @@ fn rest() -> Vec<Row> {
         ),
         whole(
             "an item that leaves a list for another, or that a cell keeps, stays the same thing",
-            "import { Cell, equals, handler, pattern } from 'commonfabric';\ntype List = Cell<{ n: number }[]>;\nconst move = handler<unknown, { from: List; to: List; held: Cell<unknown>; out: Cell<unknown> }>((_, { from, to, held, out }) => { const item = from.get()[1]; held.set(item); to.push(item); from.remove(item); to.key(0).key('n').set(5); out.set([from.get().length, held.get().n, equals(item, to.get()[0])]); });\nexport default pattern(() => { const from = Cell.of([{ n: 1 }, { n: 2 }]), to = Cell.of([]), held = Cell.of(null), out = Cell.of(null); return { out, from, to, held, bgUpdater: move({ from, to, held, out }) }; });",
+            "import { Cell, equals, handler, pattern } from 'commontools';\ntype List = Cell<{ n: number }[]>;\nconst move = handler<unknown, { from: List; to: List; held: Cell<unknown>; out: Cell<unknown> }>((_, { from, to, held, out }) => { const item = from.get()[1]; held.set(item); to.push(item); from.remove(item); to.key(0).key('n').set(5); out.set([from.get().length, held.get().n, equals(item, to.get()[0])]); });\nexport default pattern(() => { const from = Cell.of([{ n: 1 }, { n: 2 }]), to = Cell.of([]), held = Cell.of(null), out = Cell.of(null); return { out, from, to, held, bgUpdater: move({ from, to, held, out }) }; });",
             "[1, 5, true]",
         ),
         whole(

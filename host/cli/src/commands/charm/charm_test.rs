@@ -119,7 +119,7 @@ async fn replay(common: &Common, args: &TestArgs, test: Source, inputs: &Map<Str
             print_log(&step.log)?;
             match &step.outcome {
                 Some(outcome) if step.has_failed() => {
-                    trigger::print_outcome(&format!("step {number}, {}: ", step.kind_name()), outcome)?;
+                    trigger::print_outcome(&format!("step {number}, action: "), outcome)?;
                 }
                 _ => output::line(output::printable(&format!("step {number}, {step}")))?,
             }

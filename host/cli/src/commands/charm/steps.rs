@@ -116,16 +116,6 @@ impl Step {
         Self { kind, result, reason, log: Vec::new(), outcome: None }
     }
 
-    /// What kind of step it is, for people.
-    pub(super) fn kind_name(&self) -> &'static str {
-        match self.kind {
-            Kind::Action => "action",
-            Kind::Assertion => "assertion",
-            Kind::Settle => "settling",
-            Kind::Other => "step",
-        }
-    }
-
     pub(super) fn has_failed(&self) -> bool {
         self.result == Ending::Failed
     }
@@ -133,7 +123,12 @@ impl Step {
 
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let kind = self.kind_name();
+        let kind = match self.kind {
+            Kind::Action => "action",
+            Kind::Assertion => "assertion",
+            Kind::Settle => "settling",
+            Kind::Other => "step",
+        };
         let result = match self.result {
             Ending::Passed => "passed",
             Ending::Failed => "FAILED",
@@ -196,16 +191,18 @@ pub(super) async fn take(
 }
 
 fn ended(kind: Kind, outcome: Outcome) -> Step {
-    if outcome.is_success() {
-        return Step { outcome: Some(outcome), ..Step::of(kind, Ending::Passed, None) };
-    }
+    let (result, reason) =
+        if outcome.is_success() { (Ending::Passed, None) } else { (Ending::Failed, Some(reason_of(kind, &outcome))) };
+    Step { outcome: Some(outcome), ..Step::of(kind, result, reason) }
+}
+
+/// Why a step failed. The error of an assertion that does not hold is what it holds.
+fn reason_of(kind: Kind, outcome: &Outcome) -> String {
     let text = outcome.to_string();
-    // The error of an assertion that does not hold says what it holds instead.
-    if let (Kind::Assertion, Some((_, reason))) = (kind, text.split_once(UNMET)) {
-        let reason = reason.lines().next().unwrap_or_default();
-        return Step::of(kind, Ending::Failed, Some(reason.to_owned()));
+    match (kind, text.split_once(UNMET)) {
+        (Kind::Assertion, Some((_, reason))) => reason.lines().next().unwrap_or_default().to_owned(),
+        _ => text,
     }
-    Step { outcome: Some(outcome), ..Step::of(kind, Ending::Failed, Some(text)) }
 }
 
 async fn cell(runtime: &dyn Runtime, charm: &CharmRef, name: &str) -> anyhow::Result<Value> {
