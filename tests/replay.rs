@@ -108,7 +108,7 @@ fn a_step_that_fails_is_named_with_its_reason_and_the_others_are_taken() {
     let reasons: Vec<&Value> = [0, 1, 3].iter().map(|step| &report["steps"][*step]["reason"]).collect();
     assert_eq!(reasons[0], "it is false, not true");
     assert!(reasons[1].as_str().unwrap().contains("on purpose"), "{report}");
-    assert_eq!(reasons[2], "a step has an `action`, an `assertion` or `settle`; this one has: wait");
+    assert_eq!(reasons[2], "a step has an `action` or an `assertion`; this one has: wait");
     assert_eq!(report["success"], json!(false));
     // For people, with the place of the error.
     let file = with_steps(&host, steps);

@@ -3,14 +3,12 @@
 //! In a pattern's body, names stand for cells. Within `computed(() => …)`, and in the expressions of a page, they are
 //! to stand for the cells' values: so `computed(() => count + 1)` becomes
 //! `computed([{count}, {}], ({count}) => count + 1)`. A name whose methods of a cell are called there, `count.get()`,
-//! stays a cell: it goes into the second object. So does one of which only events are sent, `list.add.send(…)`. One that
-//! is passed to a function, `total(list)`, is what its type says: it goes into a third object, which the guest hands over
-//! as cells where they are declared as such, and as values elsewhere.
+//! stays a cell: it goes into the second object. So does one of which only events are sent, `list.add.send(…)`.
 
 use std::collections::BTreeMap;
 
 use oxc::ast::AstKind;
-use oxc::ast::ast::{Argument, CallExpression, Expression, IdentifierReference, ObjectPropertyKind};
+use oxc::ast::ast::{CallExpression, Expression, IdentifierReference};
 use oxc::ast_visit::{Visit, walk};
 use oxc::semantic::Scoping;
 use oxc::span::Span;
@@ -44,14 +42,12 @@ pub(super) struct Used<'a> {
     pub(super) values: Vec<&'a str>,
     /// Those that stay cells.
     pub(super) cells: Vec<&'a str>,
-    /// Those that are passed on, as what their types say.
-    pub(super) passed: Vec<&'a str>,
 }
 
 impl<'a> Used<'a> {
     /// All of them, in order.
     pub(super) fn all(&self) -> Vec<&'a str> {
-        let mut all = [&self.values[..], &self.cells, &self.passed].concat();
+        let mut all = [&self.values[..], &self.cells].concat();
         all.sort_unstable();
         all
     }
@@ -76,27 +72,12 @@ struct Uses {
     as_cell: bool,
     /// How often something of it gets an event, `list.add.send(…)`: a stream is one among values, too.
     sends: usize,
-    /// Whether a function gets it.
-    is_passed: bool,
-}
-
-/// What a name stands for where it is used.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Handed {
-    Value,
-    Cell,
-    ByType,
 }
 
 impl Uses {
-    fn handed(self) -> Handed {
-        if self.as_cell || self.sends == self.all {
-            Handed::Cell
-        } else if self.is_passed {
-            Handed::ByType
-        } else {
-            Handed::Value
-        }
+    /// Whether it is to stay a cell.
+    fn is_cell(self) -> bool {
+        self.as_cell || self.sends == self.all
     }
 }
 
@@ -108,52 +89,12 @@ impl<'s, 'a> Captures<'s, 'a> {
         captures
     }
 
-    /// Walks through an expression whose own value may be a cell: a name that is one of its results is passed on.
-    pub(super) fn visit_following(&mut self, expression: &Expression<'a>) {
-        self.pass_results(expression);
-        self.visit_expression(expression);
-    }
-
-    fn pass_results(&mut self, expression: &Expression<'a>) {
-        match expression.get_inner_expression() {
-            Expression::ConditionalExpression(conditional) => {
-                self.pass_results(&conditional.consequent);
-                self.pass_results(&conditional.alternate);
-            }
-            Expression::LogicalExpression(logical) => {
-                self.pass_results(&logical.left);
-                self.pass_results(&logical.right);
-            }
-            result @ Expression::Identifier(_) => self.pass(result),
-            _ => {}
-        }
-    }
-
     /// What is used, if anything is.
     pub(super) fn used(&self) -> Option<Used<'a>> {
-        let list = |handed: Handed| {
-            self.names.iter().filter(|(_, uses)| uses.handed() == handed).map(|(name, _)| *name).collect()
+        let list = |cells: bool| {
+            self.names.iter().filter(|(_, uses)| uses.is_cell() == cells).map(|(name, _)| *name).collect()
         };
-        (!self.names.is_empty()).then(|| Used {
-            values: list(Handed::Value),
-            cells: list(Handed::Cell),
-            passed: list(Handed::ByType),
-        })
-    }
-
-    /// Notes the names that a function gets by this argument: `list`, or those in `{ list, total: sum }`.
-    fn pass(&mut self, argument: &Expression<'a>) {
-        match argument.get_inner_expression() {
-            Expression::Identifier(identifier) => self.note(identifier, |uses| uses.is_passed = true),
-            Expression::ObjectExpression(object) => {
-                for property in &object.properties {
-                    if let ObjectPropertyKind::ObjectProperty(property) = property {
-                        self.pass(&property.value);
-                    }
-                }
-            }
-            _ => {}
-        }
+        (!self.names.is_empty()).then(|| Used { values: list(false), cells: list(true) })
     }
 
     fn note(&mut self, identifier: &IdentifierReference<'a>, count: impl FnOnce(&mut Uses)) {
@@ -186,9 +127,6 @@ impl<'a> Visit<'a> for Captures<'_, 'a> {
         {
             let is_send = member.property.name == "send" && !matches!(member.object, Expression::Identifier(_));
             self.note(root, |uses| if is_send { uses.sends += 1 } else { uses.as_cell = true });
-        }
-        for argument in call.arguments.iter().filter_map(Argument::as_expression) {
-            self.pass(argument);
         }
         walk::walk_call_expression(self, call);
     }

@@ -21,8 +21,6 @@ use super::captures::Used;
 /// What makes a page only when somebody looks at it, and what hands values to a part of one.
 const PAGE: &str = "__page";
 const VALUE: &str = "__value";
-/// What follows from cells in a pattern's body.
-const FOLLOW: &str = "__follow";
 /// What JSX becomes calls of.
 pub(super) const ELEMENT: &str = "h";
 
@@ -49,8 +47,6 @@ pub(super) enum Edit<'a> {
 #[derive(Default)]
 pub(super) struct Edits<'a> {
     by_node: HashMap<NodeId, Edit<'a>>,
-    /// Expressions of a pattern's body, by their places, which follow from what they use.
-    following: HashMap<Span, Used<'a>>,
 }
 
 impl<'a> Edits<'a> {
@@ -58,17 +54,11 @@ impl<'a> Edits<'a> {
         self.by_node.insert(node, edit);
     }
 
-    /// The expression at that place follows from what it uses.
-    pub(super) fn follow(&mut self, at: Span, used: Used<'a>) {
-        self.following.insert(at, used);
-    }
-
     /// Changes the program; without `pages`, nothing of a page is left. Answers which of `commontools`' functions the
     /// program uses now.
     pub(super) fn apply(self, allocator: &'a Allocator, program: &mut Program<'a>, pages: bool) -> Vec<&'static str> {
         let build = AstBuilder::new(allocator);
-        let mut changes =
-            Changes { build, edits: self.by_node, following: self.following, pages, helpers: BTreeSet::new() };
+        let mut changes = Changes { build, edits: self.by_node, pages, helpers: BTreeSet::new() };
         changes.visit_program(program);
         changes.helpers.into_iter().collect()
     }
@@ -77,7 +67,6 @@ impl<'a> Edits<'a> {
 struct Changes<'a> {
     build: AstBuilder<'a>,
     edits: HashMap<NodeId, Edit<'a>>,
-    following: HashMap<Span, Used<'a>>,
     pages: bool,
     helpers: BTreeSet<&'static str>,
 }
@@ -115,7 +104,7 @@ impl<'a> Changes<'a> {
         }
     }
 
-    /// What is handed over, as an argument: `[{a, b}, {c}]`, or `[{a, b}, {c}, {d}]` if something is passed on.
+    /// What is handed over, as an argument: `[{a, b}, {c}]`.
     fn values(&self, used: &Used<'a>) -> Expression<'a> {
         let build = &self.build;
         let object = |names: &[&'a str]| {
@@ -128,9 +117,7 @@ impl<'a> Changes<'a> {
             let properties = ArenaVec::from_iter_in(properties, build);
             ArrayExpressionElement::from(Expression::new_object_expression(SPAN, properties, build))
         };
-        let lists = [&used.values, &used.cells, &used.passed];
-        let written = if used.passed.is_empty() { 2 } else { 3 };
-        let parts = ArenaVec::from_iter_in(lists[..written].iter().map(|names| object(names)), build);
+        let parts = ArenaVec::from_array_in([object(&used.values), object(&used.cells)], build);
         Expression::new_array_expression(SPAN, parts, build)
     }
 
@@ -165,16 +152,6 @@ impl<'a> Changes<'a> {
 }
 
 impl<'a> VisitMut<'a> for Changes<'a> {
-    fn visit_expression(&mut self, expression: &mut Expression<'a>) {
-        let used = if self.following.is_empty() { None } else { self.following.remove(&expression.span()) };
-        walk_mut::walk_expression(self, expression);
-        let Some(used) = used else { return };
-        let value = expression.take_in(&self.build);
-        let make = self.arrow(Some(self.parameter(&used)), value);
-        let values = self.values(&used);
-        *expression = self.call(FOLLOW, [values, make]);
-    }
-
     fn visit_call_expression(&mut self, call: &mut CallExpression<'a>) {
         walk_mut::walk_call_expression(self, call);
         self.arguments(call.node_id.get(), call.span, &mut call.arguments);

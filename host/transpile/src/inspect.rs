@@ -17,7 +17,6 @@ use oxc::span::{GetSpan, SPAN, Span};
 use oxc::syntax::scope::ScopeFlags;
 use serde_json::{Value, json};
 
-use super::bodies;
 use super::child::ANSWER_BYTES;
 use super::edits::{Edit, Edits};
 use super::files::{is_module, is_relative, package};
@@ -70,8 +69,6 @@ pub(super) fn inspect<'a>(file: File<'_, 'a>) -> Found<'a> {
         page: None,
         pages: Vec::new(),
         generics: Vec::new(),
-        follows: false,
-        plain: HashMap::new(),
         default: false,
         spelled: 0,
         found: Found::default(),
@@ -88,11 +85,6 @@ pub(super) fn inspect<'a>(file: File<'_, 'a>) -> Found<'a> {
             }
             _ => {}
         }
-    }
-    if walk.follows {
-        let makers = bodies::makers(program);
-        walk.plain =
-            bodies::plain_functions(program, &|name| walk.imported.contains_key(name) || makers.contains(name));
     }
     walk.visit_program(program);
     for (span, name) in globals::unknown(program, walk.file.scoping) {
@@ -144,10 +136,6 @@ pub(super) struct Walk<'f, 'a> {
     pages: Vec<Span>,
     /// What the type parameters of the functions and classes around stand for.
     generics: Vec<(&'a str, Value)>,
-    /// Whether what a pattern's body computes follows from its cells.
-    pub(super) follows: bool,
-    /// Functions of this file that take values.
-    pub(super) plain: bodies::Plain<'a>,
     default: bool,
     /// How long the schemas are that were written so far.
     spelled: usize,
@@ -189,7 +177,6 @@ impl<'a> Walk<'_, 'a> {
             }
             return;
         }
-        self.follows |= source.starts_with("commonfabric");
         for specifier in import.specifiers.iter().flatten() {
             match specifier {
                 ImportDeclarationSpecifier::ImportSpecifier(one) => {
@@ -308,9 +295,6 @@ impl<'a> Walk<'_, 'a> {
     }
 
     fn pattern(&mut self, call: NodeId, types: Option<&TSTypeParameterInstantiation<'a>>, arguments: &[Argument<'a>]) {
-        if let Some(function) = arguments.iter().find(|argument| function_parameters(argument).is_some()) {
-            self.body(function);
-        }
         let ([last] | [Argument::StringLiteral(_), last]) = arguments else { return };
         let Some(parameters) = function_parameters(last) else { return };
         let input = types.and_then(|types| types.params.first()).or_else(|| annotation(parameters, 0));

@@ -5,7 +5,6 @@
 //! computed cell uses cells, it is handed their values. Each file is parsed once; every change is made to its tree.
 
 mod awaits;
-mod bodies;
 mod captures;
 mod chains;
 mod child;
@@ -88,7 +87,6 @@ pub const EXPORTS: &[&str] = &[
     "CFC_RUNTIME_SUBJECT",
     "CHIP_UI",
     "Cell",
-    "FS",
     "ID",
     "NAME",
     "SELF",
@@ -101,7 +99,6 @@ pub const EXPORTS: &[&str] = &[
     "action",
     "assert",
     "cell",
-    "cellFromUrl",
     "cfcAtom",
     "cfcPattern",
     "compileAndRun",
@@ -135,7 +132,6 @@ pub const EXPORTS: &[&str] = &[
     "toCompactDebugString",
     "toIndentedDebugString",
     "toSchema",
-    "uiVariant",
     "unless",
     "v",
     "valueEqual",
@@ -307,7 +303,6 @@ fn emit_all(inputs: &[Input<'_>], pages: bool) -> Result<Transpiled, Vec<Finding
     };
     let allocator = Allocator::default();
     let mut programs = parse(&allocator, inputs)?;
-    let pages = pages || programs.iter().any(is_test);
     let Checked { edits, warnings } = check(&allocator, inputs, &programs, &index, pages)?;
     let mut modules = Vec::with_capacity(inputs.len());
     let mut exports = HashMap::new();
@@ -326,18 +321,6 @@ fn emit_all(inputs: &[Input<'_>], pages: bool) -> Result<Transpiled, Vec<Finding
     let mut named = inputs.iter().map(|input| input.name.to_owned()).zip(modules);
     let module = named.next().map(|(_, module)| module).unwrap_or_default();
     Ok(Transpiled { module, files: named.collect(), warnings })
-}
-
-/// Whether a program is a test, whose steps may look into pages.
-fn is_test(program: &Program<'_>) -> bool {
-    program.body.iter().any(|statement| {
-        let Statement::ImportDeclaration(import) = statement else { return false };
-        let mut specifiers = import.specifiers.iter().flatten();
-        files::is_module(&import.source.value)
-            && specifiers.any(
-                |one| matches!(one, ImportDeclarationSpecifier::ImportSpecifier(one) if one.imported.name() == "TESTS"),
-            )
-    })
 }
 
 /// What to change in all files, and what their authors should look at.

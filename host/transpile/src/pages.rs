@@ -74,11 +74,6 @@ impl<'a> Walk<'_, 'a> {
     }
 
     fn shown(&mut self, container: &JSXExpressionContainer<'a>) {
-        if let Some(Expression::CallExpression(call)) =
-            container.expression.as_expression().map(Expression::get_inner_expression)
-        {
-            self.items(call);
-        }
         let Some(expression) = container.expression.as_expression().filter(|one| self.wants_values(one)) else {
             return;
         };

@@ -3,8 +3,6 @@
 
 // All derived documents of this call.
 const derivations = [];
-// How many are being computed, one for another.
-let computing = 0;
 // What is read while a derived document is made, and what it has written, as `{ document, path }`.
 let reading;
 let writing;
@@ -12,8 +10,7 @@ let writing;
 // A cell that holds what `compute` returns; `inputs` are the cells that it is known to be made from, if they are known.
 function derivedCell(compute, inputs) {
   const cell = lazyCell(compute, inputs);
-  // What is made while another one is computed, and is made again with it, is computed when somebody looks.
-  if (computing === 0) derivations.push(cell[STATE].document);
+  derivations.push(cell[STATE].document);
   return cell;
 }
 
@@ -33,7 +30,7 @@ function noteRead(document, path) {
 // Brings a derived document up to date.
 function refresh(document) {
   const { derived } = document;
-  if (derived.computing) throw new Misuse("a derived cell can't follow from itself");
+  if (derived.computing) throw new TypeError("a derived cell can't follow from itself");
   if (derived.seen === clock || (derived.reads !== undefined && derived.reads.every(isCurrent))) {
     derived.seen = clock;
     return;
@@ -43,42 +40,23 @@ function refresh(document) {
   derived.computing = true;
   derived.seen = clock;
   writing = [];
-  computing++;
   try {
     const value = noting(reads, derived.compute);
     if (typeof value?.then === "function") {
-      throw new Misuse("a derived cell can't wait for a promise: do that in a handler, or with fetchData()");
+      throw new TypeError("a derived cell can't wait for a promise: do that in a handler, or with fetchData()");
     }
     if (!same(value, derived.value)) document.version++;
     derived.value = value;
     derived.reads = reads;
   } catch (error) {
-    if (isSetup && !(error instanceof Misuse)) return withoutValue(derived, reads, error);
-    // The next reader sees it fail, and not what it was before.
+    // Whoever looks next is to see it fail, and not what it was before.
     derived.seen = -1;
     derived.reads = undefined;
     throw error;
   } finally {
     derived.computing = false;
     writing = outer;
-    computing--;
   }
-}
-
-// What the charm will never do right, whatever its cells hold.
-class Misuse extends TypeError {
-  get name() {
-    return "TypeError";
-  }
-}
-
-// While a charm is set up, much of what its derived cells follow from is not there yet. One that fails has no value
-// until that changes; its error is in the log.
-function withoutValue(derived, reads, error) {
-  if (derived.failure === undefined) console.error(`a derived cell has no value: ${describe(error)}`);
-  derived.failure = error;
-  derived.value = undefined;
-  derived.reads = reads;
 }
 
 // What `compute` returns; what it reads is added to `reads`.
@@ -125,14 +103,7 @@ function derivedValue(document, path) {
   noteRead(document, path);
   let { value } = document.derived;
   for (const key of path) value = at(value, key);
-  if (!isObject(value) || !isData(value)) return value;
-  return compares ? copyOfThings(value) : copy(value);
-}
-
-// A copy, the parts of which are the things that those of the original are.
-function copyOfThings(value) {
-  if (!isObject(value)) return value;
-  return isPlain(value) ? mapped(value, copyOfThings) : copy(value);
+  return isObject(value) && isData(value) ? copy(value) : value;
 }
 
 // The cells in a value, and in what is in it.
@@ -171,21 +142,13 @@ function lift(...given) {
 }
 
 // computed(fn): the transpiler hands in what `fn` uses of the pattern, as computed(captured, fn).
-const computed = (...given) => computedBy(derivedCell, given);
-
-function computedBy(make, given) {
+function computed(...given) {
   const fn = given.pop();
   if (typeof fn !== "function") throw new TypeError("computed() needs a function: computed(() => …)");
   const [captured] = given;
-  if (captured === undefined) return make(() => fn(), undefined);
-  const [values, cells, passed = {}] = captured;
-  return make(() => fn({ ...present(values, {}), ...handed(passed), ...cells }), cellsIn([values, cells, passed]));
-}
-
-// What an expression in a pattern's body follows from, if there is a cell among what it uses; else its value.
-function followed(captured, fn) {
-  if (cellsIn(captured).length > 0) return computed(captured, fn);
-  return fn(Object.assign({}, ...captured));
+  if (captured === undefined) return derivedCell(() => fn(), undefined);
+  const [values, cells] = captured;
+  return derivedCell(() => fn({ ...present(values, {}), ...cells }), cellsIn([values, cells]));
 }
 
 function str(texts, ...values) {

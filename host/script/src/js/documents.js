@@ -85,16 +85,16 @@ function read(document, path, linked = false, hops = 0) {
 function readAt({ document, path }, hops) {
   if (document.derived !== undefined) return derivedValue(document, path);
   noteRead(document, path);
-  if (path.length === 0 && !compares) {
+  if (path.length === 0) {
     load(document);
     document.text ??= document.tree === undefined ? undefined : JSON.stringify(document.tree);
     const { text } = document;
     if (text === undefined) return undefined;
-    return isAsStored(text) ? host.parse(text) : resolved(host.parse(text), document, hops);
+    return isAsStored(text) ? host.parse(text) : resolved(host.parse(text), hops);
   }
   let value = treeOf(document);
   for (const key of path) value = at(value, storedKey(key));
-  return resolved(value, document, hops);
+  return resolved(value, hops);
 }
 
 function write(document, path, value, linked = false) {
@@ -110,11 +110,7 @@ function write(document, path, value, linked = false) {
   // What follows from it would be computed again, also this.
   if (writing !== undefined && value !== undefined && textAt(target, place.path) === text) return;
   writing?.push({ document: target, path: place.path });
-  if (place.path.length === 0) {
-    replace(target, text);
-    if (compares) succeed(target, value, treeOf(target));
-    return;
-  }
+  if (place.path.length === 0) return replace(target, text);
   changed(target);
   const keys = place.path.map(storedKey);
   const last = keys[keys.length - 1];
@@ -122,7 +118,6 @@ function write(document, path, value, linked = false) {
   if (value === undefined) removeAt(parent, last);
   else putAt(parent, last, host.parse(text));
   target.text = undefined;
-  if (compares) succeed(target, value, at(parent, last));
 }
 
 // The text of what is stored at a path of a document that is loaded.

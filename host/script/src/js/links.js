@@ -5,8 +5,6 @@
 // there, a key of data that consists of slashes has one slash more. So what a link is depends on who made it and never
 // on its shape, however data is put together.
 const LINK = "link@1";
-// What the names of documents begin with that the pattern did not make.
-const HANDLERS = "__cell/";
 const MAX_HOPS = 24;
 
 // Whether the text of a document has links in it, or keys that are stored otherwise than they are. `JSON.stringify` and
@@ -88,17 +86,17 @@ function hop({ document, path, linked }, whole, leave) {
 }
 
 // A stored value as charms see it: their own copy, with what links lead to.
-function resolved(value, document, hops = 0) {
+function resolved(value, hops = 0) {
   if (!isObject(value)) return value;
   const link = linkOf(value);
   if (link !== undefined) {
     if (hops === MAX_HOPS) throw new TypeError("links between cells go round in a circle");
     return read(link.document, link.path, true, hops + 1);
   }
-  if (Array.isArray(value)) return noteOrigin(value.map((item) => resolved(item, document, hops)), document, value);
+  if (Array.isArray(value)) return value.map((item) => resolved(item, hops));
   const own = {};
-  for (const [key, item] of Object.entries(value)) put(own, dataKey(key), resolved(item, document, hops));
-  return noteOrigin(own, document, value);
+  for (const [key, item] of Object.entries(value)) put(own, dataKey(key), resolved(item, hops));
+  return own;
 }
 
 // Whether JSON is being made of a value for a place of which nobody knows that cells in the value end there: they carry
@@ -143,8 +141,6 @@ function toStored(value, top, up, key) {
   if (kind !== undefined) throw new TypeError(`a cell can't hold a ${kind.name}: it holds JSON`);
   const here = { value, key, up };
   refuseCircle(here);
-  const linked = linkToThing(value, top, here);
-  if (linked !== undefined) return linked;
   if (Array.isArray(value)) return value.map((item, index) => toStored(item, top, here, index));
   const own = {};
   for (const [key, item] of Object.entries(value)) put(own, storedKey(key), toStored(item, top, here, key));
@@ -154,26 +150,6 @@ function toStored(value, top, up, key) {
   load(document);
   replace(document, JSON.stringify(own));
   return link(document, []);
-}
-
-// In place of a value that was read of a cell: a link to the thing that it is, if that is elsewhere. What the program has
-// changed of its copy is written there, if it was already a link to the thing that is written again.
-function linkToThing(value, { owner, path }, here) {
-  const thing = compares && running && owner !== undefined ? thingOf(value) : undefined;
-  if (thing === undefined || !splits(owner)) return undefined;
-  const home = homes.get(thing.node) ?? (treeOf(thing.document) === thing.node ? thing.document : undefined);
-  if (home === undefined) {
-    const from = thing.document === owner ? pathOf(treeOf(owner), thing.node) : undefined;
-    // It stays where it is, or in the list that it is an item of.
-    if (from !== undefined && path.every((key, index) => key === "*" || String(key) === String(from[index]))) return undefined;
-  }
-  if (home === owner) return undefined;
-  const isSame = JSON.stringify(value) === JSON.stringify(noting(undefined, () => resolved(thing.node, thing.document)));
-  if (!isSame && !(home !== undefined && linksOf(owner).includes(home))) return undefined;
-  const own = ownDocumentOf(thing);
-  if (own === undefined) return undefined;
-  if (!isSame) write(own, [], value);
-  return link(own, []);
 }
 
 const parsed = (text) => text === undefined ? undefined : host.parse(text);
@@ -200,7 +176,7 @@ function linkTo(cell, top, up, key) {
     if (hasSecretsIn(document)) {
       throw new TypeError("a cell that a handler makes can't hold secrets: make it in the pattern, where they are known to be secret");
     }
-    giveName(document, HANDLERS + crypto.randomUUID());
+    giveName(document, `__cell/${crypto.randomUUID()}`);
     document.kept = true;
     // What was made without a name was not stored until now.
     load(document);

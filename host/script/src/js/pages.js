@@ -6,11 +6,6 @@ class Page {
     this.make = make;
   }
 
-  // What a test looks into: nodes, in which cells are cells.
-  get() {
-    return this.make();
-  }
-
   // Pages are no part of what is stored.
   toJSON() {
     return undefined;

@@ -67,35 +67,24 @@ class Stream {
 // An event as it is under way: a copy, in which cells are cells.
 function sentCopy(event) {
   if (!isObject(event) || isCell(event)) return event;
-  if (!isPlain(event) || !compares && cellsIn(event).length === 0) return parsed(withheldJson(event));
-  return mapped(event, sentCopy);
+  return isPlain(event) && cellsIn(event).length > 0 ? mapped(event, sentCopy) : parsed(withheldJson(event));
 }
 
 // An event as a handler gets it: with cells where its schema says so. What cells hold goes without secrets.
 function received(event, schema) {
   if (schema?.asCell === true && event !== undefined && !(event instanceof Stream)) {
-    if (isCell(event)) return known(target(event), schema);
-    const thing = thingOf(event);
-    const own = thing === undefined ? undefined : ownDocumentOf(thing);
-    return own === undefined ? new Cell(event, withoutCell(schema)) : known(view(own, []), schema);
+    return isCell(event) ? known(target(event), schema) : new Cell(event, withoutCell(schema));
   }
-  if (isCell(event)) {
-    const value = parsed(withheldJson(event));
-    const thing = compares ? thingOf(event) : undefined;
-    if (thing !== undefined) noteOrigin(value, thing.document, thing.node);
-    return value;
-  }
+  if (isCell(event)) return parsed(withheldJson(event));
   if (!isPlain(event) || (!wantsCells(schema) && cellsIn(event).length === 0)) return event;
   return mapped(event, (part, key) => received(part, schemaAt(schema, key)));
 }
 
-// handler(fn), handler(fn, options), handler(eventSchema, stateSchema, fn)
+// handler(fn), handler(eventSchema, stateSchema, fn)
 function handler(...given) {
-  const at = given.findIndex((one) => typeof one === "function");
-  if (at < 0) throw new TypeError("handler() needs a function: (event, state) => …");
-  // What follows the function are options of an earlier version, `{ proxy: true }`, which say nothing here.
-  const fn = given[at];
-  const [eventSchema, stateSchema] = given.slice(0, at);
+  const fn = given.pop();
+  if (typeof fn !== "function") throw new TypeError("handler() needs a function: (event, state) => …");
+  const [eventSchema, stateSchema] = given;
   given.forEach((schema) => checkSchema(schema));
   const bind = (state = {}) => new Stream(fn, state, eventSchema, stateSchema);
   // Handlers of before are bound by a method.
@@ -110,9 +99,8 @@ function action(...given) {
   if (typeof fn !== "function") throw new TypeError("action() needs a function: action(() => …)");
   const [captured] = given;
   if (captured === undefined) return new Stream((event) => fn(event), {}, undefined, undefined);
-  const [values, cells, passed = {}] = captured;
-  const state = { ...values, ...passed, ...cells };
-  return new Stream((event) => fn({ ...handed({ ...values, ...passed }), ...cells })(event), state, undefined, undefined);
+  const [values, cells] = captured;
+  return new Stream((event) => fn({ ...handed(values), ...cells })(event), { ...values, ...cells }, undefined, undefined);
 }
 
 // Calls the handlers of the events that wait, one after another. Returns a promise of their ends, or nothing if there
@@ -253,7 +241,7 @@ function begin() {
 
 // Takes one entry of a pattern's result.
 function name(key, value) {
-  if (PAGES.includes(key) || key === FS || value instanceof Tool) return;
+  if (PAGES.includes(key) || value instanceof Tool) return;
   if (key === NAME) {
     charm.name = value;
     return;
@@ -294,8 +282,7 @@ function store(everything) {
 // A value with what its cells hold, secrets as well: what is stored of it is as secret as they are.
 function revealed(value) {
   if (isCell(value)) return valueOf(value);
-  if (!isPlain(value)) return value;
-  return mapped(Array.isArray(value) ? value : Object.fromEntries(Object.entries(value).filter(([, part]) => !(part instanceof Page))), revealed);
+  return isPlain(value) ? mapped(value, revealed) : value;
 }
 
 // What kind of call it is going to be.
@@ -411,12 +398,12 @@ const stackOf = (thrown) => {
 return {
   exports: {
     __asyncGeneratorDelegate: asyncGeneratorDelegate, __asyncIterator: asyncIterator, __awaitAsyncGenerator: awaitAsyncGenerator,
-    __cf_data: data, __end: host.end, __follow: followed, __items: host.items, __none: none, __put: assign, __wrapAsyncGenerator: wrapAsyncGenerator, __page: (make) => new Page(make), __value: computed,
+    __cf_data: data, __end: host.end, __items: host.items, __none: none, __put: assign, __wrapAsyncGenerator: wrapAsyncGenerator, __page: (make) => new Page(make), __value: computed,
     CFC_ATOM_TYPE, CFC_CONCEPT_KIND, CFC_FUSE_ATOM_CLASS, CFC_RUNTIME_SUBJECT, THIS_POLICY, cfcAtom, cfcPattern, exchangeRule, exchangeRules, v: cfcVariable,
-    CHIP_UI, Cell, FS, ID, NAME, SELF, TESTS, TILE_UI, UI, Writable: Cell, action, assert, cell, cellFromUrl, compileAndRun, computed, derive, equals, fetchBinary, fetchData, fetchJson, fetchJsonUnchecked: fetchJson, fetchText, fetchProgram,
+    CHIP_UI, Cell, ID, NAME, SELF, TESTS, TILE_UI, UI, Writable: Cell, action, assert, cell, compileAndRun, computed, derive, equals, fetchBinary, fetchData, fetchJson, fetchJsonUnchecked: fetchJson, fetchText, fetchProgram,
     generateObject: asksModel("generateObject"), generateText: asksModel("generateText"), getPatternEnvironment: getRecipeEnvironment, getRecipeEnvironment, h,
     handler, ifElse, lift, llm: asksModel("llm"), llmDialog, navigateTo, pattern, patternTool, recipe: pattern, schema, str, toCompactDebugString,
-    toIndentedDebugString, toSchema, uiVariant, unless, valueEqual, when, wish,
+    toIndentedDebugString, toSchema, unless, valueEqual, when, wish,
   },
   packages,
   enter,

@@ -5,8 +5,6 @@ const TILE_UI = "$TILE_UI";
 const CHIP_UI = "$CHIP_UI";
 // A tile and a chip are pages, as the whole one is, `UI`.
 const PAGES = ["$UI", TILE_UI, CHIP_UI];
-// How a file system shows a charm, which nobody has here.
-const FS = "$FS";
 
 // What a pattern returns for models to call. It is no part of what is stored.
 class Tool {
@@ -24,12 +22,7 @@ function pendingFor(reason) {
 
 const NO_MODEL = "waits for a language model, and this service has none for charms";
 
-// What is asked for waits; where nothing is asked, there is nothing to wait for.
-const asksModel = (name) => (question) => {
-  const asks = (part) => part !== undefined && part !== null && part !== "" && !(Array.isArray(part) && part.length === 0);
-  const reason = `${name}() ${NO_MODEL}`;
-  return apply((asked) => asks(asked?.prompt ?? asked?.messages) ? { pending: true, reason } : { pending: false }, question);
-};
+const asksModel = (name) => () => pendingFor(`${name}() ${NO_MODEL}`);
 
 // A dialogue has its own streams; what is sent to them waits for a model.
 function llmDialog() {
@@ -41,12 +34,6 @@ function llmDialog() {
 
 const compileAndRun = () => pendingFor("compileAndRun() is not available: charms are compiled when they are deployed");
 const fetchProgram = () => pendingFor("fetchProgram() is not available: charms are compiled when they are deployed");
-
-// A page of another charm, or of an inner pattern: as a whole, as a tile or as a chip.
-const uiVariant = (piece, kind = "full") => h("cf-render", { variant: kind, $cell: piece });
-
-// The charm that a URL leads to, of which a service has none.
-const cellFromUrl = (wanted) => apply(() => ({ pending: false }), wanted);
 
 // A button's, which only a person presses.
 function navigateTo() {

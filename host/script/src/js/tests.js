@@ -3,5 +3,5 @@
 
 const TESTS = "$TESTS";
 
-// assert(() => …): a cell of what is to be true when its step comes. Nothing is computed before.
-const assert = (...given) => computedBy(lazyCell, given);
+// assert(() => …): a cell of what is to be true when its step comes.
+const assert = computed;

@@ -50,6 +50,7 @@ function valueOf(cell, schema = schemaOf(cell)) {
 // What a reader sees who knows a cell by `schema`: its value, with cells where the schema says so.
 function seen(cell, schema = schemaOf(cell)) {
   const value = valueOf(cell, schema);
+  noteOrigin(value, cell);
   if (!isObject(value) || !wantsCellsWithin(schema)) return value;
   const keys = Object.keys(value).map(Array.isArray(value) ? Number : String);
   // A part that is a cell is there even if its value is not.
@@ -87,15 +88,12 @@ function handed(bound) {
 
 const placeOf = (cell) => [cell[STATE].document, cell[STATE].path];
 
-// A copy of a plain object or array, each part of which is what `fn` makes of it. It is of the same thing.
+// A copy of a plain object or array, each part of which is what `fn` makes of it.
 function mapped(value, fn) {
-  if (Array.isArray(value)) return sameThing(value.map(fn), value);
+  if (Array.isArray(value)) return value.map(fn);
   const own = {};
-  for (const [key, part] of Object.entries(value)) {
-    if (part instanceof Page) Object.defineProperty(own, key, { get: () => part.make(), enumerable: true, configurable: true });
-    else put(own, key, fn(part, key));
-  }
-  return sameThing(own, value);
+  for (const [key, part] of Object.entries(value)) put(own, key, fn(part, key));
+  return own;
 }
 
 // Of a union that has a cell in it, the alternative that fits what is bound: `Cell<T> | null` is a cell, or null.

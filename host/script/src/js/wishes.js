@@ -12,11 +12,7 @@ const defaultPattern = () => ({
   allPieces: [], recentPieces: [], allCharms: [], recentCharms: [], backlinksIndex: { mentionable: [] }, mentionable: [],
 });
 
-// Lists of a space by names of their own, and of the person whose it is.
-const LISTS = ["#allPieces", "#favorites", "#journal", "#learned", "#mentionable", "#pieceRegistry", "#recent"];
-
 function granted(query, path) {
-  if (LISTS.includes(query) && path.length === 0) return { result: [] };
   if (query === "#default" || query === "/") {
     const result = path.reduce((part, key) => at(part, key), defaultPattern());
     return result === undefined ? { error: `wish() finds no ${JSON.stringify(path.join("/"))} in the space's default pattern` } : { result };

@@ -3,7 +3,6 @@
 use serde_json::json;
 
 use super::{Charm, response};
-use crate::host::Level;
 
 #[test]
 fn derived_cells_follow_from_what_they_were_made_of() {
@@ -92,6 +91,7 @@ export default pattern(() => {
 #[test]
 fn what_a_derivation_does_wrong_is_the_calls_failure() {
     for (derived, expected) in [
+        ("derive(out, (value) => value.missing.part)", "TypeError"),
         ("computed(() => Promise.resolve(1))", "TypeError: a derived cell can't wait for a promise"),
         ("lift(5)", "TypeError: lift() needs a function"),
         ("derive(out)", "TypeError: derive() needs a function"),
@@ -120,29 +120,6 @@ export default pattern(() => { const out = Cell.of([]); return { out, size: deri
     let failure =
         Charm::with_handler("const { derive } = await 0 ?? {}; out.map((x) => x).set(1);").out().expect_err("");
     assert!(failure.message.starts_with("TypeError"), "{failure:?}");
-}
-
-#[test]
-fn a_derivation_that_fails_at_setup_has_no_value_and_says_so_and_fails_the_call_that_needs_it() {
-    let charm = Charm::new(
-        "import { pattern, handler, computed, derive, Cell } from 'commontools';
-const read = handler((_, { part }) => part.get());
-const fill = handler((_, { out }) => out.set({ missing: { part: 1 } }));
-export default pattern(() => {
-  const out = Cell.of({}), part = derive(out, (out) => out.missing.part);
-  return { out, part, next: derive(part, (part) => [part ?? 'none']), other: derive(out, () => 2), read: read({ part }), fill: fill({ out }) };
-});",
-    );
-    charm.setup("{}").expect("the others have their values");
-    assert_eq!([charm.cell("part"), charm.cell("next"), charm.cell("other")], [json!(null), json!(["none"]), json!(2)]);
-    let lines = charm.outside.lines.borrow_mut().split_off(0);
-    assert_eq!(lines.len(), 1, "{lines:?}");
-    let (level, line) = &lines[0];
-    assert_eq!(*level, Level::Error);
-    assert!(line.starts_with("a derived cell has no value: TypeError: "), "{line}");
-    charm.handle("read", "{}").expect_err("there is still nothing");
-    charm.handle("fill", "{}").expect("now there is");
-    assert_eq!([charm.cell("part"), charm.cell("next")], [json!(1), json!([1])]);
 }
 
 #[test]

@@ -584,50 +584,6 @@ fn rest() -> Vec<Row> {
             "import { pattern } from 'commontools';\nimport { add } from './lib/add';\nimport two from './lib/twice.js';\nexport default pattern(() => ({ out: add(3, 4) + two }));",
             "9",
         ),
-        whole(
-            "what a pattern's body computes of its cells, in charms of `commonfabric`: it follows them",
-            "import { Writable, handler, pattern } from 'commonfabric';\nconst set = handler<unknown, { n: Writable<number> }>((_, { n }) => n.set(3));\nexport default pattern(() => { const n = new Writable(1); const out = n.get() > 2 ? `large: ${n.get()}` : 'small'; return { out, n, bgUpdater: set({ n }) }; });",
-            "\"large: 3\"",
-        ),
-        whole(
-            "a cell that `computed` passes to a function is what its type says: a cell, or a value",
-            "import { Default, Writable, computed, pattern } from 'commonfabric';\nconst times = (n: Writable<number>, by: number) => n.get() * by;\nexport default pattern<{ by: number | Default<3> }>(({ by }) => { const n = new Writable(2); return { out: computed(() => times(n, by)) }; });",
-            "6",
-        ),
-        whole(
-            "an item that leaves a list for another, or that a cell keeps, stays the same thing",
-            "import { Cell, equals, handler, pattern } from 'commontools';\ntype List = Cell<{ n: number }[]>;\nconst move = handler<unknown, { from: List; to: List; held: Cell<unknown>; out: Cell<unknown> }>((_, { from, to, held, out }) => { const item = from.get()[1]; held.set(item); to.push(item); from.remove(item); to.key(0).key('n').set(5); out.set([from.get().length, held.get().n, equals(item, to.get()[0])]); });\nexport default pattern(() => { const from = Cell.of([{ n: 1 }, { n: 2 }]), to = Cell.of([]), held = Cell.of(null), out = Cell.of(null); return { out, from, to, held, bgUpdater: move({ from, to, held, out }) }; });",
-            "[1, 5, true]",
-        ),
-        whole(
-            "`handler(fn, { proxy: true })`: the option says nothing",
-            "import { Cell, handler, pattern } from 'commontools';\nconst set = handler<unknown, { out: Cell<number> }>((_, { out }) => out.set(2), { proxy: true });\nexport default pattern(() => { const out = Cell.of(1); return { out, bgUpdater: set({ out }) }; });",
-            "2",
-        ),
-        whole(
-            "`cellFromUrl`: no charm is found",
-            "import { cellFromUrl, pattern } from 'commonfabric';\nexport default pattern(() => ({ out: cellFromUrl({ url: 'https://a.example/' }) }));",
-            r#"{"pending": false}"#,
-        ),
-        whole(
-            "`FS`, how a file system shows a charm, which is not stored; `uiVariant`, a part of pages",
-            "import { FS, NAME, UI, pattern, uiVariant } from 'commonfabric';\nexport default pattern(() => ({ [FS]: { content: 'a' }, [UI]: <b>{uiVariant({ [NAME]: 'a' }, 'tile')}</b>, out: 1 }));",
-            "1",
-        ),
-        whole(
-            "a model that is asked nothing is not waited for",
-            "import { generateObject, pattern } from 'commonfabric';\nexport default pattern(() => ({ out: generateObject({ prompt: '' }) }));",
-            r#"{"pending": false}"#,
-        ),
-        whole(
-            "`wish` for the space's lists, `#favorites`, `#mentionable`, …: nothing is in them",
-            "import { pattern, wish } from 'commonfabric';\nexport default pattern(() => ({ out: wish({ query: '#favorites' }).result }));",
-            "[]",
-        ),
-        test(
-            "a derived cell that fails at setup has no value, and the log says why",
-            "a_derivation_that_fails_at_setup_has_no_value_and_says_so_and_fails_the_call_that_needs_it",
-        ),
         test("errors in other files, with their places", "modules_import_one_another_and_stacks_tell_their_files"),
     ]
 }

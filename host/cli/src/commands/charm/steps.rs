@@ -1,6 +1,5 @@
 //! `charm test` of a test in the original's form, `*.test.tsx`: a pattern that uses the one it tests, and has a list of
-//! steps. An action is an event; an assertion is a cell that holds `true` when its turn comes; at `settle`, nothing is
-//! left to do, since each call waits for what it has caused.
+//! steps. An action is an event; an assertion is a cell that holds `true` when its turn comes.
 //!
 //! What is deployed is a pattern around it, which gives each step a name: then events and cells are those of any charm.
 
@@ -21,41 +20,9 @@ const STEPS: &str = "steps";
 /// What the name of the pattern around the test begins with.
 const AROUND: &str = "steps-of-";
 
-/// What precedes the reason of an assertion that does not hold.
-const UNMET: &str = "Unmet: ";
-
 /// The pattern around a test; `{TEST}` is the test's file.
-const PATTERN: &str = r#"import { TESTS, handler, pattern } from "commontools";
-import * as file from "./{TEST}";
-
-const { default: test, fetchMocks: mocks } = file;
-
-if (Array.isArray(mocks)) {
-  const send = globalThis.fetch;
-  globalThis.fetch = async (resource, options) => {
-    const url = String(resource?.url ?? resource);
-    const found = mocks.find((mock) => url.includes(mock.urlIncludes));
-    if (found === undefined) return send(resource, options);
-    const body = typeof found.base64Body === "string" ? Uint8Array.from(atob(found.base64Body), (one) => one.charCodeAt(0)) : found.body ?? "";
-    return new Response(body, { status: found.status ?? 200, headers: { "content-type": found.contentType ?? "application/json" } });
-  };
-}
-
-const shown = (value) => {
-  try {
-    return JSON.stringify(value) ?? String(value);
-  } catch {
-    return "something that has no JSON";
-  }
-};
-
-// Fails unless the assertion holds.
-const check = handler((_event, { assertion }) => {
-  const value = typeof assertion?.get === "function" ? assertion.get() : assertion;
-  if (value !== true) throw Object.assign(new Error(`it is ${shown(value)}, not true`), { name: "Unmet" });
-});
-
-const kinds = ["action", "assertion", "settle"];
+const PATTERN: &str = r#"import { TESTS, pattern } from "commontools";
+import test from "./{TEST}";
 
 export default pattern(() => {
   const made = test({});
@@ -63,9 +30,8 @@ export default pattern(() => {
   if (!Array.isArray(steps)) throw new TypeError("a test returns a list of its steps as [TESTS]");
   const named = {};
   const listed = steps.map((step, index) => {
-    const kind = kinds.find((kind) => step?.[kind] !== undefined) ?? "other";
-    if (kind === "action") named[`steps ${index}`] = step.action;
-    if (kind === "assertion") named[`steps ${index}`] = check({ assertion: step.assertion });
+    const kind = step?.action !== undefined ? "action" : step?.assertion !== undefined ? "assertion" : "other";
+    if (kind !== "other") named[`steps ${index}`] = step[kind];
     return { kind, skip: step?.skip === true, keys: Object.keys(step ?? {}).join(", ") };
   });
   return { ...named, steps: listed };
@@ -85,7 +51,6 @@ struct Listed {
 enum Kind {
     Action,
     Assertion,
-    Settle,
     Other,
 }
 
@@ -126,7 +91,6 @@ impl fmt::Display for Step {
         let kind = match self.kind {
             Kind::Action => "action",
             Kind::Assertion => "assertion",
-            Kind::Settle => "settling",
             Kind::Other => "step",
         };
         let result = match self.result {
@@ -178,30 +142,27 @@ pub(super) async fn take(
         let step = match kind {
             _ if skip => Step::of(kind, Ending::Skipped, None),
             Kind::Other => {
-                let reason = format!("a step has an `action`, an `assertion` or `settle`; this one has: {keys}");
+                let reason = format!("a step has an `action` or an `assertion`; this one has: {keys}");
                 Step::of(kind, Ending::Failed, Some(reason))
             }
-            // Each call waits for what it has caused.
-            Kind::Settle => Step::of(kind, Ending::Passed, None),
-            Kind::Action | Kind::Assertion => ended(kind, runtime.trigger(charm, &name, &json!({})).await?),
+            Kind::Action => act(runtime.trigger(charm, &name, &json!({})).await?),
+            Kind::Assertion => assert(&cell(runtime, charm, &name).await?),
         };
         done(index + 1, step).await?;
     }
     Ok(())
 }
 
-fn ended(kind: Kind, outcome: Outcome) -> Step {
+fn act(outcome: Outcome) -> Step {
     let (result, reason) =
-        if outcome.is_success() { (Ending::Passed, None) } else { (Ending::Failed, Some(reason_of(kind, &outcome))) };
-    Step { outcome: Some(outcome), ..Step::of(kind, result, reason) }
+        if outcome.is_success() { (Ending::Passed, None) } else { (Ending::Failed, Some(outcome.to_string())) };
+    Step { outcome: Some(outcome), ..Step::of(Kind::Action, result, reason) }
 }
 
-/// Why a step failed. The error of an assertion that does not hold is what it holds.
-fn reason_of(kind: Kind, outcome: &Outcome) -> String {
-    let text = outcome.to_string();
-    match (kind, text.split_once(UNMET)) {
-        (Kind::Assertion, Some((_, reason))) => reason.lines().next().unwrap_or_default().to_owned(),
-        _ => text,
+fn assert(value: &Value) -> Step {
+    match value {
+        Value::Bool(true) => Step::of(Kind::Assertion, Ending::Passed, None),
+        other => Step::of(Kind::Assertion, Ending::Failed, Some(format!("it is {other}, not true"))),
     }
 }
 
