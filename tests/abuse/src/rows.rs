@@ -193,7 +193,7 @@ pub const ROWS: &[Row] = &[
     ),
     service("mix-up", "another provider's answer, or another issuer in it", "refused before the code is sent"),
     service("codes", "a stolen code, a code used twice", "refused; the grant of a code used twice ends"),
-    service("redirects", "redirect URLs of another host, port or path; open redirects", "refused"),
+    service("redirect-urls", "redirect URLs of another host, port or path; open redirects", "refused"),
     service(
         "answers",
         "endless, huge, broken and redirecting answers of a token endpoint",

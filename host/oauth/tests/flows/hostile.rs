@@ -227,7 +227,7 @@ async fn no_discovery_document_leads_to_an_address_inside() {
 
 #[tokio::test]
 async fn the_redirect_url_is_only_the_one_of_the_sign_in() {
-    let attempt = Attempt::begin("redirects", "pasted URLs of other hosts, ports, paths and schemes");
+    let attempt = Attempt::begin("redirect-urls", "pasted URLs of other hosts, ports, paths and schemes");
     let google = FakeGoogle::start().unwrap();
     let client = at_google(&google).await;
     let (kept, good) = answered(&client, MAIL, visit);

@@ -155,7 +155,9 @@ impl MemorySchedule {
             entry.named = self.groups[group as usize].list.begun();
             entry.seen = self.readings;
             // At a start nobody is known: all would wait for each other.
-            entry.timed = self.readings == 1;
+            if self.readings == 1 {
+                entry.slow = 0;
+            }
             let shares_clock = self.shares_clock;
             // One whose cause may have been fixed is polled at the start, even if the first list does not name it.
             entry.owed = may_be_fixed(stored.as_ref(), registration)

@@ -79,6 +79,9 @@ impl CompactId {
     }
 }
 
+/// A charm of which it is not known how long its polls take.
+pub(crate) const UNTIMED: u8 = u8::MAX;
+
 /// What is known of a charm: 112 bytes, since there may be a million of them. Its names are [`Slots::charm`] and
 /// [`Slots::integration`].
 #[derive(Debug)]
@@ -101,10 +104,9 @@ pub(crate) struct Entry {
     /// Whether it is to be polled at once, since it was registered or enabled after its last poll.
     pub(crate) wanted: bool,
     pub(crate) beat: Beat,
-    /// After how many more quick polls in a row it is no longer slow; 0 if it is not.
+    /// After how many more quick polls in a row it is no longer slow; 0 if it is not, and [`UNTIMED`] if it was
+    /// registered later than the start and no poll of it has ended, so that it is not known.
     pub(crate) slow: u8,
-    /// Whether a poll of it has ended, so that it is known how long one takes, or it was there at the start.
-    pub(crate) timed: bool,
     /// Whether it is owed a poll: its integration has named it, and no poll has succeeded since.
     pub(crate) owed: bool,
     /// Whether that is what is written of it.
@@ -142,12 +144,12 @@ impl Entry {
 
     /// Whether its polls take long.
     pub(crate) fn is_slow(&self) -> bool {
-        self.slow > 0
+        self.slow > 0 && self.slow != UNTIMED
     }
 
     /// Whether it may be polled only where that leaves places to others: its polls take long, or may do so.
     pub(crate) fn leaves_places(&self) -> bool {
-        self.is_slow() || !self.timed
+        self.slow > 0
     }
 
     /// Failed polls in a row that are not its component's.
@@ -261,8 +263,7 @@ impl Slots {
             plain: true,
             wanted: false,
             beat: Beat::Regular,
-            slow: 0,
-            timed: false,
+            slow: UNTIMED,
             owed: false,
             owed_stored: false,
             awaits_fix: false,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::slots::{Entry, GroupId, Phase, Slot};
+use super::slots::{Entry, GroupId, Phase, Slot, UNTIMED};
 use super::state::{Group, MemorySchedule};
 use crate::Limit;
 
@@ -20,7 +20,7 @@ fn quick_in(before: u8, took: Duration) -> u8 {
         return before.saturating_sub(1);
     }
     let polls = u64::try_from(took.as_millis() / SLOW.as_millis()).unwrap_or(u64::MAX).saturating_mul(QUICK_AGAIN);
-    before.max(u8::try_from(polls).unwrap_or(u8::MAX))
+    before.max(u8::try_from(polls).unwrap_or(u8::MAX).min(UNTIMED - 1))
 }
 
 /// How many slow charms are polled at once where quick ones are polled as well: three quarters of all places.
@@ -78,7 +78,8 @@ impl MemorySchedule {
         let Some(entry) = self.slots.get_mut(slot) else { return };
         let (group, had_place) = (entry.group, entry.leaves_places());
         if let Some(took) = took {
-            (entry.slow, entry.timed) = (quick_in(entry.slow, took), true);
+            let before = if entry.is_slow() { entry.slow } else { 0 };
+            entry.slow = quick_in(before, took);
         }
         if took.is_some() && !entry.is_slow() {
             self.quick_at = Some(Instant::now());
