@@ -214,9 +214,8 @@ impl LocalRuntime {
             return Err(RuntimeError::unmet(
                 FailureCause::NoRefreshUrl,
                 format!(
-                    "the OAuth token of {charm} cannot be renewed: it is of no account of this host; sign in with \
-                     `bg-wasm-host oauth login PROVIDER --charm {charm}`, or name the service that renews it with \
-                     --oauth-refresh-url"
+                    "the OAuth token of {charm} cannot be renewed: it is of no account of this host, and no \
+                     --oauth-refresh-url names a service that renews it"
                 ),
             ));
         };
