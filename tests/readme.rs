@@ -104,14 +104,22 @@ fn the_options_of_the_readme_and_the_guides_are_those_of_the_program() {
     let charm = ["deploy", "show", "list", "logs", "trigger", "set", "test", "acl", "delete"]
         .map(|command| vec!["charm", command]);
     let single = ["run", "serve", "list", "new", "register", "runs", "status", "enable", "doctor", "inspect"];
-    let two = [["egress", "check"], ["config", "check"], ["space", "new"], ["identity", "new"]].map(|two| two.to_vec());
+    let two = [
+        ["egress", "check"],
+        ["config", "check"],
+        ["space", "new"],
+        ["identity", "new"],
+        ["oauth", "login"],
+        ["setup", "gmail"],
+    ];
+    let two = two.map(|two| two.to_vec()).into_iter().chain([vec!["oauth", "client", "set"]]);
     let commands = single.map(|command| vec![command]).into_iter().chain(two).chain(charm);
     let help: String = commands
         .map(|command| host.command([&command[..], &["--help"]].concat()).unwrap().success().unwrap().stdout)
         .collect();
     // Options of cargo, systemctl and tests.
     let foreign = ["--list", "--release", "--target", "--bin", "--package", "--test", "--now", "--nocapture"];
-    for name in ["README.md", "docs/charms.md", "docs/operating.md", "docs/polling.md"] {
+    for name in ["README.md", "docs/charms.md", "docs/operating.md", "docs/polling.md", "docs/signing-in.md"] {
         let text = document(name).replace("<!--", "").replace("-->", "");
         let options = text
             .split(|c: char| !c.is_ascii_alphanumeric() && c != '-')

@@ -70,14 +70,16 @@ fn there_is_a_manual_page_for_every_command() {
         let file = folder.join(format!("{name}.1"));
         std::fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()))
     };
-    let mut pages = 1;
     assert_eq!(page("bg-wasm-host"), host.command(["man"]).unwrap().success().unwrap().stdout);
-    for command in commands(&host, &[]) {
-        assert!(page(&format!("bg-wasm-host-{command}")).contains(".SH NAME"), "{command}");
-        pages += 1;
-        for below in commands(&host, &[&command]) {
-            assert!(page(&format!("bg-wasm-host-{command}-{below}")).contains(".SH OPTIONS"), "{command} {below}");
+    let mut pages = 1;
+    let mut ahead = vec![Vec::new()];
+    while let Some(command) = ahead.pop() {
+        for below in commands(&host, &command.iter().map(String::as_str).collect::<Vec<_>>()) {
+            let below = [&command[..], &[below]].concat();
+            let section = if command.is_empty() { ".SH NAME" } else { ".SH OPTIONS" };
+            assert!(page(&format!("bg-wasm-host-{}", below.join("-"))).contains(section), "{below:?}");
             pages += 1;
+            ahead.push(below);
         }
     }
     assert!(page("bg-wasm-host-run").contains("max\\-concurrent"));

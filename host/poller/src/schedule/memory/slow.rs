@@ -125,7 +125,10 @@ mod tests {
     #[test]
     fn the_longer_a_poll_the_more_quick_ones_make_up_for_it() {
         let slow = |before, seconds| quick_in(before, Duration::from_secs(seconds));
-        assert_eq!([slow(0, 10), slow(0, 11), slow(0, 45), slow(0, 180), slow(0, 1_000_000)], [0, 4, 16, 72, UNTIMED - 1]);
+        assert_eq!(
+            [slow(0, 10), slow(0, 11), slow(0, 45), slow(0, 180), slow(0, 1_000_000)],
+            [0, 4, 16, 72, UNTIMED - 1]
+        );
         assert_eq!([slow(16, 11), slow(16, 1), slow(1, 0), slow(0, 0)], [16, 15, 0, 0]);
     }
 }
