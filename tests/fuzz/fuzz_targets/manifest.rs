@@ -12,7 +12,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bg_manifest::{
-    AskedHttp, ConfigError, HostPattern, HttpEntry, HttpGrant, Manifest, OperatorGrant, effective, granted_as_asked,
+    AskedHttp, ConfigError, Credential, HostPattern, HttpEntry, HttpGrant, Manifest, OperatorGrant, effective,
+    granted_as_asked,
 };
 use libfuzzer_sys::fuzz_target;
 
@@ -98,7 +99,8 @@ fn asked_for(manifest: &Manifest, set: &Values, asked: &[AskedHttp]) {
 /// What is asked for is the entry with its values filled in. A value can't change the host that the entry names itself.
 fn asked_as_written(entry: &HttpEntry, values: &Values, asked: &AskedHttp) {
     assert_eq!(asked.grant.methods(), &entry.methods);
-    assert_eq!((&asked.credential, &asked.reason), (&entry.credential, &entry.reason));
+    let credential = entry.credential.clone().map(|path| Credential { path, scheme: entry.scheme.clone() });
+    assert_eq!((&asked.credential, &asked.reason), (&credential, &entry.reason));
     let one_host = matches!(asked.grant.host(), HostPattern::Exact(_));
     assert!(asked.credential.is_none() || one_host, "a credential for {}", asked.grant);
 
