@@ -1,9 +1,9 @@
 //! A client of the memory protocol that the original's server (Common Tools, later Common Fabric) speaks: the protocol by
 //! which everything there reads and writes documents.
 //!
-//! Upwards: [`Value`] and its text ([`decode`], [`encode`]), [`Hash`], [`EntityId`] and [`Link`]; then [`Document`] and
-//! [`Commit`]; then [`Session`], which reads, watches and writes in one space; and [`Registrations`],
-//! the list of charms that are polled, and [`CharmView`], one of them.
+//! Upwards: [`Value`] and its text ([`decode()`], [`encode()`]), [`struct@Hash`], [`EntityId`] and [`Link`]; then
+//! [`Document`] and [`Commit`]; then [`Session`], which reads, watches and writes in one space; and
+//! [`Registrations`], the list of charms that are polled, and [`CharmView`], one of them.
 //!
 //! The server is a stranger's, and so is everything in its documents. What it may cost is bounded by [`Limits`]; what it
 //! sends is data, never an instruction; what it can have signed is the opening of a session with itself.
