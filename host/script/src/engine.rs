@@ -67,7 +67,7 @@ const RUNTIME: &str = concat!(
     include_str!("js/web/locale.js"),
     include_str!("js/web/dates.js"),
     "}\n",
-    include_str!("js/turndown.js"),
+    include_str!("js/packages.js"),
     include_str!("js/people.js"),
     include_str!("js/wishes.js"),
     include_str!("js/tests.js"),

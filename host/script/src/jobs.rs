@@ -115,8 +115,7 @@ impl Jobs {
     }
 
     /// Runs until nothing is left to run. Weak timers, and what is of the background, count only as long as somebody is
-    /// `waiting`. An error is one that
-    /// no promise took: a throw in a timer, or a limit of the engine's.
+    /// `waiting`. An error is one that no promise took: a throw in a timer, or a limit of the engine's.
     pub(crate) fn run(&self, waiting: impl Fn() -> bool, context: &mut Context) -> JsResult<()> {
         loop {
             self.run_ready(context)?;

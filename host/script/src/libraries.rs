@@ -15,13 +15,18 @@ pub(crate) const FUNCTIONS: [(&str, Native, usize); 1] = [("library", library, 1
 struct Library {
     name: &'static str,
     source: &'static str,
-    /// What is in each program that uses it, itself or by what stands on it.
-    words: &'static [&'static str],
-    /// The global that evaluates it.
-    global: &'static str,
+    /// The global by which programs use it; none of a package, which is evaluated when it is imported.
+    global: Option<Global>,
 }
 
-const LIBRARIES: [Library; 2] = [
+/// A global that evaluates a library.
+struct Global {
+    name: &'static str,
+    /// What is in each program that uses it, itself or by what stands on it.
+    words: &'static [&'static str],
+}
+
+const LIBRARIES: [Library; 3] = [
     Library {
         name: "intl",
         source: concat!(
@@ -34,8 +39,7 @@ const LIBRARIES: [Library; 2] = [
             include_str!("js/intl/all.js"),
             "})"
         ),
-        words: &["Intl", "toLocale"],
-        global: "Intl",
+        global: Some(Global { name: "Intl", words: &["Intl", "toLocale"] }),
     },
     Library {
         name: "blob",
@@ -44,16 +48,21 @@ const LIBRARIES: [Library; 2] = [
             include_str!("js/blob/blob.js"),
             "})"
         ),
-        words: &["Blob", "File("],
-        global: "Blob",
+        global: Some(Global { name: "Blob", words: &["Blob", "File("] }),
+    },
+    Library {
+        name: "turndown",
+        source: concat!("(function (host) { \"use strict\";\n", include_str!("js/packages/turndown.js"), "})"),
+        global: None,
     },
 ];
 
 /// A module of the program is about to be parsed. What it will use is evaluated now: a program that is loaded once has
 /// it ready at each of its calls.
 pub(crate) fn prepare(module: &str, context: &mut Context) -> JsResult<()> {
-    for library in LIBRARIES.iter().filter(|library| library.words.iter().any(|word| module.contains(word))) {
-        context.global_object().get(JsString::from(library.global), context)?;
+    let globals = LIBRARIES.iter().filter_map(|library| library.global.as_ref());
+    for global in globals.filter(|global| global.words.iter().any(|word| module.contains(word))) {
+        context.global_object().get(JsString::from(global.name), context)?;
     }
     Ok(())
 }

@@ -238,5 +238,4 @@ const turndownMethods = {
 };
 Object.assign(TurndownService.prototype, turndownMethods);
 
-// Packages that charms may import, by their names.
-const packages = { turndown: { default: TurndownService } };
+return TurndownService;
