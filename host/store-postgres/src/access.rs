@@ -4,11 +4,11 @@
 use bg_charm_api::{AccessLevel, Acl, Actor};
 use bg_identity::{Did, SpaceDid, system_space};
 use bg_poller::{CharmRef, RuntimeError};
-use bg_store::{Needed, Right, StoredCharm, refusals};
+use bg_store::{Needed, Right, StoredCharm, What, refusals};
 use tokio_postgres::Row;
 
 use super::charms;
-use super::error::{Failure, What};
+use super::error::Failure;
 use super::session::{Asked, Session};
 use super::values::{Columns as _, Param, Text, text};
 

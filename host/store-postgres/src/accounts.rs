@@ -6,13 +6,13 @@ use bg_charm_api::Actor;
 use bg_identity::{Secret, SpaceReader};
 use bg_poller::{CharmRef, RuntimeError, UnixMillis};
 use bg_seal::Key;
-use bg_store::{Account, CellEdit, Grant, Link, OAuthClient, SignIn, Turn};
+use bg_store::{Account, CellEdit, Grant, Link, OAuthClient, SignIn, Turn, What, sound};
 use tokio_postgres::Row;
 
 use super::access::Found;
 use super::charms::charm_ref;
 use super::deploy::edit;
-use super::error::{Failure, What, sound};
+use super::error::Failure;
 use super::session::{Locks, Session};
 use super::tenants::Tenants;
 use super::values::{Columns as _, Param, json, json_of, number, text};
@@ -77,7 +77,14 @@ pub(crate) async fn client(session: &Session, key: &Key, provider: &str) -> Resu
 pub(crate) async fn clients(session: &Session) -> Result<Vec<OAuthClient>, Failure> {
     let mut clients = Vec::new();
     for row in session.query("SELECT provider, id, set_at FROM oauth_clients ORDER BY provider", &[]).await? {
-        let read = || Ok(OAuthClient { provider: row.text(0)?, id: row.text(1)?, secret: None, set_at: row.time(2)? });
+        let read = || {
+            Ok::<_, Failure>(OAuthClient {
+                provider: row.text(0)?,
+                id: row.text(1)?,
+                secret: None,
+                set_at: row.time(2)?,
+            })
+        };
         clients.extend(sound(read(), || "the OAuth clients".to_owned())?);
     }
     Ok(clients)

@@ -7,11 +7,10 @@ use bg_poller::CharmRef;
 use bg_seal::Key;
 use bg_store::document::Document;
 use bg_store::paths::SecretPaths;
-use bg_store::{BadCell, CellTexts, SecretText, Size, Sizes, StoredCharm};
-use serde::de::IgnoredAny;
+use bg_store::{BadCell, CellTexts, SecretText, Size, Sizes, StoredCharm, What, sound_text};
 use tokio_postgres::Row;
 
-use super::error::{Failure, What};
+use super::error::Failure;
 use super::session::Session;
 use super::values::{Columns as _, texts};
 
@@ -69,7 +68,7 @@ impl<'a> Cells<'a> {
     pub(crate) async fn all(&self) -> Result<Vec<(String, Result<String, Failure>)>, Failure> {
         let all = self.read("$2::text[] IS NOT NULL", &[]).await?;
         let checked = all.into_iter().map(|(name, text)| {
-            let text = text.and_then(|text| checked(self.charm, &name, text));
+            let text = text.and_then(|text| sound_text(self.charm, &name, text).map_err(Failure::Damaged));
             (name, text)
         });
         Ok(checked.collect())
@@ -84,7 +83,7 @@ impl<'a> Cells<'a> {
     /// The JSON text of a cell.
     pub(crate) async fn text(&self, name: &str) -> Result<Option<String>, Failure> {
         let found = self.unchecked(&[name.to_owned()]).await?.remove(name);
-        found.map(|text| checked(self.charm, name, text)).transpose()
+        found.map(|text| sound_text(self.charm, name, text)).transpose().map_err(Failure::Damaged)
     }
 
     /// The value of a cell.
@@ -188,7 +187,7 @@ pub(crate) fn texts_of(row: &Row, from: usize, key: &Key, charm: &CharmRef) -> R
     let (sealed, documents): (Vec<bool>, Vec<Vec<u8>>) = (row.column(from + 2)?, row.column(from + 3)?);
     let texts = names.into_iter().zip(sealed).zip(documents).map(|((name, sealed), document)| {
         let text = opened(key, charm, &name, sealed, document)?;
-        let text = checked(charm, &name, text)?;
+        let text = sound_text(charm, &name, text).map_err(Failure::Damaged)?;
         Ok((name, text))
     });
     texts.collect::<Result<_, Failure>>().map(Some)
@@ -210,15 +209,6 @@ pub(crate) fn opened(
     }
 }
 
-/// A text, if it is JSON. To be asked here, and not where a handler reads it: damage is not the fault of the program,
-/// which would be blamed for it.
-fn checked(charm: &CharmRef, name: &str, text: String) -> Result<String, Failure> {
-    match serde_json::from_str::<IgnoredAny>(&text) {
-        Ok(IgnoredAny) => Ok(text),
-        Err(_) => Err(damaged(charm, name)),
-    }
-}
-
 /// Every secret text in cells that were read before.
 pub(crate) fn secret_texts_in(
     charm: &CharmRef,
@@ -229,5 +219,5 @@ pub(crate) fn secret_texts_in(
 }
 
 pub(crate) fn damaged(charm: &CharmRef, name: &str) -> Failure {
-    Failure::Damaged(What::OfCharm(format!("the cell {name} of {charm}")))
+    Failure::Damaged(What::of_cell(charm, name))
 }

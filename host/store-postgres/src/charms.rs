@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use bg_charm_api::CharmSummary;
 use bg_identity::{CharmId, SpaceDid};
 use bg_poller::CharmRef;
-use bg_store::{NewCharm, StoredCharm, StoredProgram, program_digest};
+use bg_store::{NewCharm, StoredCharm, StoredProgram, What, program_digest, sound};
 use tokio_postgres::Row;
 
-use super::error::{Failure, What, sound};
+use super::error::Failure;
 use super::session::{Asked, Session};
 use super::values::{Columns as _, json, json_of, said, text};
 

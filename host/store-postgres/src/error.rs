@@ -4,6 +4,7 @@ use std::fmt;
 
 use bg_poller::{Cause, CharmRef, RuntimeError};
 use bg_seal::{KeyError, SealError};
+use bg_store::{MaybeDamage, What};
 use tokio_postgres::error::SqlState;
 
 /// Why a database cannot be used.
@@ -107,38 +108,9 @@ impl From<tokio_postgres::Error> for Failure {
     }
 }
 
-/// What is damaged.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum What {
-    /// A part of one charm.
-    OfCharm(String),
-    /// A column of a row; whose it is, is for the caller to say.
-    Column(BadColumn),
-    /// A part of one space.
-    OfSpace(String),
-}
-
-/// A column whose value is not what it should be.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct BadColumn {
-    /// Its name, as the statement has it.
-    pub(crate) name: String,
-    /// What it holds instead.
-    pub(crate) problem: String,
-}
-
-impl fmt::Display for BadColumn {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ({})", self.name, self.problem)
-    }
-}
-
-impl fmt::Display for What {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::OfCharm(what) | Self::OfSpace(what) => f.write_str(what),
-            Self::Column(column) => write!(f, "the column {column}"),
-        }
+impl MaybeDamage for Failure {
+    fn damage(self) -> Result<What, Self> {
+        if let Self::Damaged(what) = self { Ok(what) } else { Err(self) }
     }
 }
 
@@ -209,22 +181,5 @@ impl Failure {
             ),
             other => RuntimeError::unavailable_by(Cause::StorageFails, problem(&other)),
         }
-    }
-}
-
-/// What was read, if it is sound. What is damaged is logged and skipped; `of` says what it is a part of. Anything
-/// else that fails is an error.
-pub(crate) fn sound<T>(read: Result<T, Failure>, of: impl FnOnce() -> String) -> Result<Option<T>, Failure> {
-    match read {
-        Ok(read) => Ok(Some(read)),
-        Err(Failure::Damaged(what)) => {
-            let of = of();
-            match what {
-                What::Column(column) => tracing::warn!("a row of {of} is skipped: its column {column} is damaged"),
-                other => tracing::warn!("a row of {of} is skipped: {other} is damaged"),
-            }
-            Ok(None)
-        }
-        Err(error) => Err(error),
     }
 }

@@ -346,7 +346,7 @@ fn excess(tenants: &Tenants, bounds: &Bounds<'_>, held: &BTreeMap<String, u64>, 
     }
     let excess = Rules::excess_of_growth(room.clone(), grows);
     if excess.is_some() {
-        tenants.note_shortage();
+        tenants.shortages.note();
     }
     excess
 }

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use bg_charm_api::LogEntry;
 use bg_poller::{Blame, Cause, CharmRef, LogLevel, LogLine, Outcome, OutcomeKind, Run};
-use bg_store::{LINES_KEPT, kept_millis};
+use bg_store::{LINES_KEPT, kept_millis, sound};
 use tokio_postgres::Row;
 
-use super::error::{Failure, sound};
+use super::error::Failure;
 use super::session::Session;
 use super::values::{Columns as _, Param, Text, number, text};
 

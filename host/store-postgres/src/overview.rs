@@ -10,10 +10,11 @@ use bg_charm_api::{
 };
 use bg_identity::SpaceReader;
 use bg_poller::{CharmRef, RegistrationState, RuntimeError};
+use bg_store::What;
 use bg_store::conditions::{FAILED, WAITS};
 use tokio_postgres::Row;
 
-use super::error::{Failure, What};
+use super::error::Failure;
 use super::logs::known_kind;
 use super::registrations::{self, columns};
 use super::session::Session;

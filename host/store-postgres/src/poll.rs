@@ -11,11 +11,11 @@ use bg_poller::{
     CharmRef, IntegrationState, PollState, PollStore, RuntimeError, StateChanges, StateError, StateLimits, StoreError,
     UnixMillis,
 };
-use bg_store::LAST_TIME;
+use bg_store::{LAST_TIME, sound};
 use tokio_postgres::Row;
 
 use super::charms::charm_ref;
-use super::error::{Failure, sound};
+use super::error::Failure;
 use super::session::{Database, Locks, Session};
 use super::values::{Columns as _, number, text, texts};
 

@@ -8,12 +8,12 @@ use bg_charm_api::DamagedRegistration;
 use bg_identity::{IntegrationId, SpaceDid, SpaceReader, printable, system_space};
 use bg_poller::{Blame, Cause, CharmRef, Counters, DisabledBy, OutcomeKind, Registration, RegistrationChanges, Run};
 use bg_store::conditions::AWAITS_A_FIX;
-use bg_store::{FoundRegistrations, StoredCharm, kept_millis, refusals, status_line};
+use bg_store::{BadColumn, FoundRegistrations, StoredCharm, What, kept_millis, refusals, status_line};
 use tokio_postgres::Row;
 
 use super::changes;
 use super::charms::charm_ref;
-use super::error::{BadColumn, Failure, What};
+use super::error::Failure;
 use super::logs::known_kind;
 use super::session::Session;
 use super::values::{Columns as _, Param, Text, number, said, text, texts};

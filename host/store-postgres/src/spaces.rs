@@ -3,11 +3,11 @@
 use bg_charm_api::{AccessLevel, Acl, SpaceSummary, Subject};
 use bg_identity::{Did, Identity, SpaceDid, SpaceReader};
 use bg_seal::Key;
-use bg_store::{Holding, key_of_space};
+use bg_store::{Holding, Listed, key_of_space, sound};
 use tokio_postgres::Row;
 
 use super::access;
-use super::error::{Failure, sound};
+use super::error::Failure;
 use super::session::Session;
 use super::values::{Columns as _, said, text, texts};
 
@@ -99,21 +99,6 @@ pub(crate) async fn set_opens_spaces(session: &Session, opens: bool) -> Result<(
 pub(crate) async fn opens_spaces(session: &Session) -> Result<bool, Failure> {
     let row = session.query_one("SELECT number FROM meta WHERE key = $1", &[&text(OPENS_SPACES)]).await?;
     row.map_or(Ok(true), |row| Ok(row.column::<i64>(0)? != 0))
-}
-
-/// Which spaces are listed.
-pub(crate) enum Listed<'a> {
-    /// All.
-    All,
-    /// Those that a key has made or owns.
-    Of(&'a Did),
-    /// The one to which its maker gave that name; an empty maker is the operator.
-    Named {
-        /// Who gave it.
-        owner: &'a str,
-        /// The name.
-        name: &'a str,
-    },
 }
 
 /// Spaces, oldest first.

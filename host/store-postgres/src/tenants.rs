@@ -2,19 +2,18 @@
 
 use std::sync::Mutex;
 use std::sync::PoisonError;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use bg_charm_api::{AccessLevel, Actor, SpaceSummary, Subject};
 use bg_identity::{Did, Identity, SpaceDid, system_space};
 use bg_poller::RuntimeError;
 use bg_seal::Key;
-use bg_store::{Holding, Room, Rules, refusals};
+use bg_store::{Holding, Listed, Room, Rules, Shortages, What, refusals};
 
 use super::access::Found;
-use super::error::{Failure, What};
+use super::error::Failure;
 use super::session::Session;
-use super::spaces::{self, Listed};
+use super::spaces;
 use super::values::Columns as _;
 
 /// How long the size of the database is known. To ask for it looks at every file of it.
@@ -25,15 +24,12 @@ pub(crate) struct Tenants {
     pub(crate) rules: Rules,
     /// The size of the database, and when that was asked.
     size: Mutex<Option<(Instant, u64)>>,
-    /// How often a handler's writes were refused for lack of room.
-    refused: AtomicU64,
-    /// How many of these the charms were woken for, since there was room again.
-    woken_for: AtomicU64,
+    pub(crate) shortages: Shortages,
 }
 
 impl Tenants {
     pub(crate) fn new(rules: Rules) -> Self {
-        Self { rules, size: Mutex::new(None), refused: AtomicU64::new(0), woken_for: AtomicU64::new(0) }
+        Self { rules, size: Mutex::new(None), shortages: Shortages::default() }
     }
 
     /// The size of the database, as it was when somebody last asked for it.
@@ -150,22 +146,6 @@ impl Tenants {
             None => now.bytes,
         };
         Ok(self.rules.check_bytes(space, now.creator.as_deref(), bytes)?)
-    }
-
-    /// The number of the last refusal for lack of room, unless the charms were woken since.
-    pub(crate) fn shortage(&self) -> Option<u64> {
-        let refused = self.refused.load(Ordering::SeqCst);
-        (refused > self.woken_for.load(Ordering::SeqCst)).then_some(refused)
-    }
-
-    /// Writes are refused for lack of room.
-    pub(crate) fn note_shortage(&self) {
-        self.refused.fetch_add(1, Ordering::SeqCst);
-    }
-
-    /// The charms whose writes were refused up to that [`Self::shortage`] are woken. Later refusals still count.
-    pub(crate) fn end_shortage(&self, shortage: u64) {
-        self.woken_for.fetch_max(shortage, Ordering::SeqCst);
     }
 
     /// Makes a space with this random key, of that name.

@@ -7,14 +7,14 @@ use std::borrow::Cow;
 use std::str::FromStr;
 
 use bg_poller::UnixMillis;
-use bg_store::LAST_TIME;
+use bg_store::{BadColumn, LAST_TIME, What};
 use bytes::BytesMut;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio_postgres::Row;
 use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
 
-use super::error::{BadColumn, Failure, What};
+use super::error::Failure;
 
 /// Begins what stands for a character that is not kept as it is: U+0000, and this one itself. It is no character that
 /// texts have (Unicode calls it a noncharacter), but nothing keeps it from them.

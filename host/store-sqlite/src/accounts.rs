@@ -5,13 +5,13 @@ use std::time::Duration;
 use bg_charm_api::Actor;
 use bg_identity::{Secret, SpaceReader};
 use bg_poller::{CharmRef, RuntimeError, UnixMillis};
-use bg_store::{Account, CellEdit, Grant, Link, OAuthClient, SignIn, Turn};
+use bg_store::{Account, CellEdit, Grant, Link, OAuthClient, SignIn, Turn, What, sound};
 use rusqlite::{OptionalExtension as _, Params, Row, Transaction};
 
 use super::charms::charm_ref;
 use super::column::{Columns, json, parsed};
 use super::tenancy::Tenants;
-use super::{Failure, Sealer, charms, edit, sound};
+use super::{Failure, Sealer, charms, edit};
 
 /// A migration. Secrets are sealed. A lease says who renews an account, and until when; times are Unix milliseconds.
 pub(super) const CREATE: &str = "
@@ -103,8 +103,14 @@ pub(crate) fn clients(tx: &Transaction<'_>) -> Result<Vec<OAuthClient>, Failure>
     let mut rows = statement.query([])?;
     let mut clients = Vec::new();
     while let Some(row) = rows.next()? {
-        let read =
-            || Ok(OAuthClient { provider: row.column(0)?, id: row.column(1)?, secret: None, set_at: row.time(2)? });
+        let read = || {
+            Ok::<_, Failure>(OAuthClient {
+                provider: row.column(0)?,
+                id: row.column(1)?,
+                secret: None,
+                set_at: row.time(2)?,
+            })
+        };
         clients.extend(sound(read(), || "the OAuth clients".to_owned())?);
     }
     Ok(clients)
@@ -169,8 +175,7 @@ pub(crate) fn grant(tx: &Transaction<'_>, keys: &Sealer, id: &str) -> Result<Opt
     let (generation, sealed): (u64, Vec<u8>) = statement.query_row([row], |row| Ok((row.get(0)?, row.get(1)?)))?;
     let text = Secret::new(keys.unseal_in(tx, grant_place(&row.to_string()), &sealed)?);
     let grant = Grant::parse(text.expose());
-    let grant =
-        grant.ok_or_else(|| Failure::Damaged(super::What::OfCharm(format!("the grant of the account {id}"))))?;
+    let grant = grant.ok_or_else(|| Failure::Damaged(What::OfCharm(format!("the grant of the account {id}"))))?;
     Ok(Some((generation, grant)))
 }
 
@@ -212,7 +217,7 @@ pub(crate) fn sign_in(tx: &Transaction<'_>, sealer: &Sealer, sign_in: &SignIn) -
         )?;
     put(tx, sealer, row, &sign_in.grant)?;
     find(tx, &name(&sign_in.provider, row))?
-        .ok_or_else(|| Failure::Damaged(super::What::OfCharm("the account that was just stored".to_owned())))
+        .ok_or_else(|| Failure::Damaged(What::OfCharm("the account that was just stored".to_owned())))
 }
 
 /// Removes an account with its links.

@@ -6,11 +6,10 @@ use bg_identity::Secret;
 use bg_poller::CharmRef;
 use bg_store::document::Document;
 use bg_store::paths::SecretPaths;
-use bg_store::{BadCell, CellTexts, SecretText, StoredCharm};
+use bg_store::{BadCell, CellTexts, SecretText, StoredCharm, What, sound_text};
 use rusqlite::{OptionalExtension, Transaction};
-use serde::de::IgnoredAny;
 
-use super::{Failure, Sealer, What};
+use super::{Failure, Sealer};
 
 /// Cells that take no more bytes than this are all read in one go: that takes less time than another transaction. Most
 /// charms' do; a mailbox is read where it is asked for.
@@ -67,7 +66,7 @@ impl<'a> Cells<'a> {
         }
         let texts = found.into_iter().map(|(name, sealed, document): (String, bool, Vec<u8>)| {
             let text = self.opened(&name, sealed, document)?;
-            let text = self.sound(&name, text)?;
+            let text = sound_text(self.charm, &name, text).map_err(Failure::Damaged)?;
             Ok((name, text))
         });
         texts.collect::<Result<_, Failure>>().map(Some)
@@ -75,7 +74,8 @@ impl<'a> Cells<'a> {
 
     /// The JSON text of a cell.
     pub(crate) fn text(&self, name: &str) -> Result<Option<String>, Failure> {
-        self.unchecked(name)?.map(|text| self.sound(name, text)).transpose()
+        let text = self.unchecked(name)?.map(|text| sound_text(self.charm, name, text)).transpose();
+        text.map_err(Failure::Damaged)
     }
 
     /// The text of a cell, for a caller that parses it.
@@ -93,15 +93,6 @@ impl<'a> Cells<'a> {
             self.sealer.unseal(self.tx, self.charm, name, &document)
         } else {
             String::from_utf8(document).map_err(|_| damaged(self.charm, name))
-        }
-    }
-
-    /// A text, if it is JSON. To be asked here, and not where a handler reads it: damage is not the fault of the
-    /// program, which would be blamed for it.
-    fn sound(&self, name: &str, text: String) -> Result<String, Failure> {
-        match serde_json::from_str::<IgnoredAny>(&text) {
-            Ok(IgnoredAny) => Ok(text),
-            Err(_) => Err(damaged(self.charm, name)),
         }
     }
 
@@ -157,5 +148,5 @@ pub(crate) fn secret_texts_in(
 }
 
 pub(crate) fn damaged(charm: &CharmRef, name: &str) -> Failure {
-    Failure::Damaged(What::OfCharm(format!("the cell {name} of {charm}")))
+    Failure::Damaged(What::of_cell(charm, name))
 }

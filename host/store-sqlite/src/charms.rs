@@ -6,12 +6,12 @@ use bg_charm_api::CharmSummary;
 use bg_identity::{CharmId, SpaceDid, SpaceReader};
 use bg_poller::{CharmRef, RuntimeError, UnixMillis};
 use bg_store::paths::SecretPaths;
-use bg_store::{NewCharm, StoredCharm, StoredProgram};
+use bg_store::{NewCharm, StoredCharm, StoredProgram, What, sound};
 use rusqlite::{Row, Transaction};
 use serde::de::DeserializeOwned;
 
 use super::column::{Columns, json, parsed, said};
-use super::{Failure, What, changes, programs, sound};
+use super::{Failure, changes, programs};
 
 /// In [`StoredCharm::changed`], instead of names.
 const ANY_CELL: &str = "*";

@@ -3,14 +3,13 @@
 use std::str::FromStr;
 
 use bg_poller::UnixMillis;
-use bg_store::LAST_TIME;
+use bg_store::{BadColumn, LAST_TIME, What};
 use rusqlite::Row;
 use rusqlite::types::{FromSql, FromSqlError, ValueRef};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::error::BadColumn;
-use super::{Failure, What};
+use super::Failure;
 
 /// What of a damaged value is shown, characters.
 const SHOWN: usize = 40;

@@ -5,12 +5,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bg_poller::{Cause, CharmRef, RuntimeError};
-use bg_store::{Touch, Writes};
+use bg_store::{Touch, What, Writes};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::sync::Semaphore;
 
 use super::writer::{NotKept, Writer};
-use super::{Failure, OpenError, Sealer, What, open, reseal};
+use super::{Failure, OpenError, Sealer, open, reseal};
 
 /// SQLite readers run side by side; more than a few only compete for cores.
 const READERS: usize = 4;

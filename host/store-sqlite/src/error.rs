@@ -1,9 +1,9 @@
 //! What can go wrong with a database.
 
-use std::fmt;
 use std::path::PathBuf;
 
 use bg_poller::{Cause, CharmRef, RuntimeError};
+use bg_store::{BadColumn, MaybeDamage, What};
 use rusqlite::ErrorCode;
 use rusqlite::ffi::{SQLITE_CONSTRAINT_DATATYPE, SQLITE_IOERR_SHMSIZE};
 use rusqlite::types::FromSqlError;
@@ -107,38 +107,9 @@ pub(crate) enum Failure {
     Refused(#[from] RuntimeError),
 }
 
-/// What is damaged.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum What {
-    /// A part of one charm.
-    OfCharm(String),
-    /// A column of a row; whose it is, is for the caller to say.
-    Column(BadColumn),
-    /// A part of one space.
-    OfSpace(String),
-}
-
-/// A column whose value is not what it should be.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct BadColumn {
-    /// Its name, as the statement has it.
-    pub(crate) name: String,
-    /// What it holds instead.
-    pub(crate) problem: String,
-}
-
-impl fmt::Display for BadColumn {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ({})", self.name, self.problem)
-    }
-}
-
-impl fmt::Display for What {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::OfCharm(what) | Self::OfSpace(what) => f.write_str(what),
-            Self::Column(column) => write!(f, "the column {column}"),
-        }
+impl MaybeDamage for Failure {
+    fn damage(self) -> Result<What, Self> {
+        if let Self::Damaged(what) = self { Ok(what) } else { Err(self) }
     }
 }
 

@@ -2,11 +2,11 @@
 
 use bg_charm_api::LogEntry;
 use bg_poller::{CharmRef, LogLevel, LogLine};
-use bg_store::LINES_KEPT;
+use bg_store::{LINES_KEPT, sound};
 use rusqlite::{Row, Rows, Transaction};
 
+use super::Failure;
 use super::column::Columns as _;
-use super::{Failure, sound};
 
 const COLUMNS: &str = "row, at, level, text";
 

@@ -9,11 +9,12 @@ use bg_charm_api::{
 };
 use bg_identity::SpaceReader;
 use bg_poller::{CharmRef, RegistrationState, RuntimeError};
+use bg_store::What;
 use bg_store::conditions::{FAILED, WAITS};
 use rusqlite::{Row, ToSql, Transaction};
 
 use super::column::{Columns, said};
-use super::{Failure, What, registrations, runs};
+use super::{Failure, registrations, runs};
 
 /// How many runs a row shows.
 const RECENT: u32 = 20;

@@ -9,13 +9,12 @@ use bg_poller::{
     Blame, Cause, CharmRef, Counters, DisabledBy, OutcomeKind, Registration, RegistrationChanges, Run, UnixMillis,
 };
 use bg_store::conditions::AWAITS_A_FIX;
-use bg_store::{FoundRegistrations, kept_millis, status_line};
+use bg_store::{BadColumn, FoundRegistrations, What, kept_millis, sound, status_line};
 use rusqlite::types::{Null, ValueRef};
 use rusqlite::{OptionalExtension as _, Params, Row, ToSql, Transaction};
 
 use super::column::{Columns, said};
-use super::error::BadColumn;
-use super::{Failure, What, changes, runs, sound};
+use super::{Failure, changes, runs};
 
 /// The columns of [`registration`].
 macro_rules! columns {

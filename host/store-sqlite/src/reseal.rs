@@ -7,12 +7,13 @@ use std::collections::BTreeMap;
 
 use bg_identity::SpaceReader;
 use bg_poller::CharmRef;
+use bg_store::{What, sound};
 use rusqlite::types::Value as Sql;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction};
 use serde_json::Value;
 
 use super::charms::charm_ref;
-use super::{Cells, Failure, Sealer, What, sound};
+use super::{Cells, Failure, Sealer};
 use bg_store::paths::SecretPaths;
 use bg_store::secret_names::RULES;
 

@@ -17,7 +17,7 @@ impl SqliteStore {
     pub(super) async fn wake_for_room(&self) -> RuntimeError {
         loop {
             sleep(LOOK_EVERY).await;
-            if let Some(shortage) = self.tenants.shortage()
+            if let Some(shortage) = self.tenants.shortages.last()
                 && let Err(error) = self.look_for_room(shortage).await
             {
                 return error;
@@ -32,7 +32,7 @@ impl SqliteStore {
             return Ok(());
         }
         self.change_registrations(&Actor::Operator, Touch::None, |tx, _| registrations::room_is_back(tx)).await?;
-        self.tenants.end_shortage(shortage);
+        self.tenants.shortages.end(shortage);
         Ok(())
     }
 }
@@ -53,21 +53,21 @@ mod tests {
         let options =
             SqliteOptions { database: database.clone(), secrets_key: None, tenancy: Tenancy::default(), owner: None };
         let store = SqliteStore::open(options).unwrap();
-        assert_eq!(store.tenants.shortage(), None);
-        store.tenants.note_shortage();
-        let shortage = store.tenants.shortage().unwrap();
+        assert_eq!(store.tenants.shortages.last(), None);
+        store.tenants.shortages.note();
+        let shortage = store.tenants.shortages.last().unwrap();
         // The write has to wait for another process, and its caller does not wait for it.
         let other = Connection::open(&database).unwrap();
         other.execute_batch("BEGIN IMMEDIATE").unwrap();
         drop(timeout(Duration::from_millis(200), store.look_for_room(shortage)).await);
-        assert_eq!(store.tenants.shortage(), Some(shortage));
+        assert_eq!(store.tenants.shortages.last(), Some(shortage));
         other.execute_batch("ROLLBACK").unwrap();
         // Writes that are refused while charms are woken count, too.
-        store.tenants.note_shortage();
+        store.tenants.shortages.note();
         store.look_for_room(shortage).await.unwrap();
-        let later = store.tenants.shortage().unwrap();
+        let later = store.tenants.shortages.last().unwrap();
         assert!(later > shortage);
         store.look_for_room(later).await.unwrap();
-        assert_eq!(store.tenants.shortage(), None);
+        assert_eq!(store.tenants.shortages.last(), None);
     }
 }

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use bg_poller::{Blame, Cause, CharmRef, Outcome, OutcomeKind, Run};
-use bg_store::kept_millis;
+use bg_store::{kept_millis, sound};
 use rusqlite::{Row, Transaction};
 
+use super::Failure;
 use super::column::Columns;
-use super::{Failure, sound};
 
 /// Adds a run of the charm in that row, and drops the oldest if there are more than `kept` then.
 pub(crate) fn add(tx: &Transaction<'_>, row: i64, run: &Run, kept: u32) -> Result<(), Failure> {

@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 
 use bg_poller::CharmRef;
 use bg_seal::{FINGERPRINT, Fingerprint, Key, KeyFile, NAMED_BY_FIRST_DIGESTS, SealError};
+use bg_store::What;
 use rusqlite::{Connection, OptionalExtension, Transaction};
 
-use super::{Failure, KeyError, What};
+use super::{Failure, KeyError};
 
 pub(super) use reseal::reseal;
 

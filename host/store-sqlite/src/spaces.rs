@@ -3,9 +3,10 @@
 use bg_charm_api::{AccessLevel, Acl, Subject};
 use bg_identity::{Did, SpaceDid};
 use bg_poller::UnixMillis;
+use bg_store::What;
 use rusqlite::{Rows, Transaction};
 
-use super::{Failure, What};
+use super::Failure;
 
 /// Whether the space is there.
 pub(crate) fn exists(tx: &Transaction<'_>, space: &SpaceDid) -> Result<bool, Failure> {

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use bg_identity::IntegrationId;
 use bg_poller::{IntegrationState, RuntimeError, StateChanges, StateError, StateLimits};
+use bg_store::sound;
 use rusqlite::Transaction;
 
 use super::column::Columns as _;
-use super::{Failure, SqlitePollStore, Touch, sound};
+use super::{Failure, SqlitePollStore, Touch};
 
 fn failed(error: RuntimeError) -> StateError {
     match error {

@@ -1,27 +1,23 @@
 //! The rules for who may keep how much, applied within transactions.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use bg_charm_api::{AccessLevel, Actor, SpaceSummary, Subject};
 use bg_identity::{Did, Identity, SpaceDid, system_space};
 use bg_poller::{LogLine, Run, RuntimeError};
-use bg_store::{Excess, Holding, Room, Rules, leave_out, refusals, said_bytes};
+use bg_store::{Excess, Holding, Listed, Room, Rules, Shortages, What, leave_out, refusals, said_bytes};
 use rusqlite::Transaction;
 
 use super::quota::Sizes;
-use super::tenants::{self, Listed};
-use super::{Failure, Sealer, What, access, spaces};
+use super::tenants;
+use super::{Failure, Sealer, access, spaces};
 
 /// Who keeps how much in one file.
 pub(crate) struct Tenants {
     /// Whose disk is looked at.
     database: PathBuf,
     pub(crate) rules: Rules,
-    /// How often a handler's writes were refused for lack of room.
-    refused: AtomicU64,
-    /// How many of these the charms were woken for, since there was room again.
-    woken_for: AtomicU64,
+    pub(crate) shortages: Shortages,
 }
 
 /// What bounds the charms of a space, beside what bounds each.
@@ -34,7 +30,7 @@ pub(crate) enum Bounds {
 
 impl Tenants {
     pub(crate) fn new(database: PathBuf, rules: Rules) -> Self {
-        Self { database, rules, refused: AtomicU64::new(0), woken_for: AtomicU64::new(0) }
+        Self { database, rules, shortages: Shortages::default() }
     }
 
     fn room(&self, tx: &Transaction<'_>) -> Result<Room, Failure> {
@@ -155,25 +151,9 @@ impl Tenants {
         }
         let excess = Rules::excess_of_growth(self.room(tx)?, grows);
         if excess.is_some() {
-            self.note_shortage();
+            self.shortages.note();
         }
         Ok(excess)
-    }
-
-    /// The number of the last refusal for lack of room, unless the charms were woken since.
-    pub(crate) fn shortage(&self) -> Option<u64> {
-        let refused = self.refused.load(Ordering::SeqCst);
-        (refused > self.woken_for.load(Ordering::SeqCst)).then_some(refused)
-    }
-
-    /// Writes are refused for lack of room.
-    pub(crate) fn note_shortage(&self) {
-        self.refused.fetch_add(1, Ordering::SeqCst);
-    }
-
-    /// The charms whose writes were refused up to that [`Self::shortage`] are woken. Later refusals still count.
-    pub(crate) fn end_shortage(&self, shortage: u64) {
-        self.woken_for.fetch_max(shortage, Ordering::SeqCst);
     }
 
     /// Whether charms may grow.

@@ -2,12 +2,12 @@
 
 use bg_charm_api::{AccessLevel, SpaceSummary, Subject};
 use bg_identity::{Did, Identity, SpaceDid, SpaceReader};
-use bg_store::{Holding, key_of_space};
+use bg_store::{Holding, Listed, key_of_space, sound};
 use rusqlite::types::ValueRef;
 use rusqlite::{OptionalExtension, Row, Transaction};
 
 use super::column::{Columns as _, said};
-use super::{Failure, Sealer, sound};
+use super::{Failure, Sealer};
 
 /// What is kept in a space; nothing if it is not there.
 pub(crate) fn holding(tx: &Transaction<'_>, space: &SpaceDid) -> Result<Holding, Failure> {
@@ -55,21 +55,6 @@ pub(crate) fn set_opens_spaces(tx: &Transaction<'_>, opens: bool) -> Result<(), 
 pub(crate) fn opens_spaces(tx: &Transaction<'_>) -> Result<bool, Failure> {
     let mut statement = tx.prepare_cached("SELECT value FROM meta WHERE key = ?1")?;
     Ok(statement.query_row([OPENS_SPACES], |row| row.get(0)).optional()?.unwrap_or(true))
-}
-
-/// Which spaces are listed.
-pub(crate) enum Listed<'a> {
-    /// All.
-    All,
-    /// Those that a key has made or owns.
-    Of(&'a Did),
-    /// The one to which its maker gave that name; an empty maker is the operator.
-    Named {
-        /// Who gave it.
-        owner: &'a str,
-        /// The name.
-        name: &'a str,
-    },
 }
 
 /// Spaces, oldest first.

@@ -241,7 +241,7 @@ mod tests {
     use bg_poller::CharmRef;
 
     use super::*;
-    use crate::What;
+    use bg_store::What;
 
     fn insert(number: i64) -> impl FnOnce(&Transaction<'_>) -> Result<i64, Failure> + Send {
         move |tx| {

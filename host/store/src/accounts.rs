@@ -41,7 +41,7 @@ pub struct Grant {
     pub expires_at: Option<UnixMillis>,
     /// What it allows.
     pub scopes: Vec<String>,
-    /// Who signed in, as charms are told: `email`, `name`, `picture`.
+    /// Who signed in, as charms see it: `email`, `name`, `picture`.
     pub user: Map<String, Value>,
 }
 
@@ -194,8 +194,8 @@ pub trait Accounts: Send + Sync {
     /// What an account has, with its generation.
     async fn grant(&self, id: &str) -> Result<Option<(u64, Grant)>, RuntimeError>;
 
-    /// Keeps a sign-in: as a new account, or as a new grant of the one that has this provider and subject, whoever
-    /// renews it at the moment. Answers the account.
+    /// Keeps a sign-in: as a new account, or as a new grant of the one that has this provider and subject, also
+    /// while it is renewed. Answers the account.
     async fn sign_in(&self, sign_in: SignIn) -> Result<Account, RuntimeError>;
 
     /// Removes an account with its links; false if there is none. The cells of its charms stay as they are.

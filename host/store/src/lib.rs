@@ -8,6 +8,7 @@
 mod accounts;
 mod charm;
 pub mod conditions;
+mod damage;
 pub mod document;
 pub mod links;
 pub mod paths;
@@ -17,6 +18,7 @@ mod rights;
 mod rules;
 pub mod secret_names;
 mod secret_rule;
+mod shortages;
 mod sizes;
 mod store;
 #[cfg(feature = "suite")]
@@ -29,13 +31,15 @@ pub use charm::{
     AllCells, BadCell, CellTexts, MAX_CELL_BYTES, MAX_CELLS, NewCharm, ProgramDigest, SecretText, StoredCharm,
     StoredProgram, kept_millis, key_of_space, program_digest, secret_texts_in, status_line,
 };
+pub use damage::{BadColumn, MaybeDamage, What, sound, sound_text};
 pub use rights::{Needed, Right};
 pub use rules::{Excess, LAST_TIME, LINES_KEPT, Room, Rules, Shortage, leave_out, said_bytes};
+pub use shortages::Shortages;
 pub use sizes::{Size, Sizes};
 pub use store::{
     Begun, Cause, CellEdit, CellUpdate, Charms, Deployment, Deploys, Edit, EditError, Editor, Finished, FoundCharm,
     FoundRegistrations, Holding, IdOf, KnownProgram, Look, Names, Present, Registrations, Sources, Spaces, Store,
     Update,
 };
-pub use tenancy::{Quotas, Reach, Tenancy};
+pub use tenancy::{Listed, Quotas, Reach, Tenancy};
 pub use writes::{Touch, Writes};

@@ -1,5 +1,7 @@
 //! What strangers may do on a server, and how much they may keep there.
 
+use bg_identity::Did;
+
 /// Who reaches the server of a runtime, and what its operator says of strangers.
 #[derive(Clone, Debug, Default)]
 pub struct Tenancy {
@@ -64,4 +66,19 @@ impl Default for Quotas {
             free_disk: 256 << 20,
         }
     }
+}
+
+/// Which spaces are listed.
+pub enum Listed<'a> {
+    /// All.
+    All,
+    /// Those that a key has made or owns.
+    Of(&'a Did),
+    /// The one to which its maker gave that name; an empty maker is the operator.
+    Named {
+        /// Who gave it.
+        owner: &'a str,
+        /// The name.
+        name: &'a str,
+    },
 }

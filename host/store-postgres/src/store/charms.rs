@@ -8,12 +8,11 @@ use bg_identity::SpaceDid;
 use bg_poller::{CharmRef, Counters, Outcome, Run, RuntimeError};
 use bg_store::{
     AllCells, Begun, CellEdit, CellTexts, Charms, Finished, KnownProgram, Look, Needed, Right, Rules, Spaces,
-    StoredCharm, Touch,
+    StoredCharm, Touch, sound,
 };
 
 use super::super::access::{self, Found};
 use super::super::cells::Cells;
-use super::super::error::sound;
 use super::super::session::Locks;
 use super::super::{call, charms, deploy, logs, registrations, spaces, tenants};
 use super::PostgresStore;

@@ -20,7 +20,7 @@ impl PostgresStore {
     pub(super) async fn wake_for_room(&self) -> RuntimeError {
         loop {
             sleep(LOOK_EVERY).await;
-            if let Some(shortage) = self.tenants.shortage()
+            if let Some(shortage) = self.tenants.shortages.last()
                 && let Err(error) = self.look_for_room(shortage).await
             {
                 return error;
@@ -39,7 +39,7 @@ impl PostgresStore {
             Box::pin(async move { registrations::room_is_back(session).await })
         })
         .await?;
-        self.tenants.end_shortage(shortage);
+        self.tenants.shortages.end(shortage);
         Ok(())
     }
 }

@@ -2,10 +2,10 @@
 
 use bg_identity::SpaceReader;
 use bg_poller::CharmRef;
+use bg_store::sound;
 use rusqlite::Transaction;
 
 use super::super::charms::charm_ref;
-use super::super::sound;
 use super::{FINGERPRINT, Failure, KeyError, NAMED_BY_FIRST_DIGESTS, Sealer, fingerprint};
 
 /// Seals every cell again that is sealed, and notes the key by its present fingerprint. Fails, and changes nothing,

@@ -6,11 +6,11 @@ use async_trait::async_trait;
 use bg_charm_api::{AccessLevel, Actor, CharmSummary, LogEntry};
 use bg_identity::SpaceDid;
 use bg_poller::{CharmRef, Counters, Outcome, Run, RuntimeError};
-use bg_store::{AllCells, Begun, CellEdit, CellTexts, Charms, Finished, KnownProgram, Look, Right, StoredCharm};
+use bg_store::{AllCells, Begun, CellEdit, CellTexts, Charms, Finished, KnownProgram, Look, Right, StoredCharm, sound};
 use futures_util::future::join_all;
 use rusqlite::Transaction;
 
-use super::super::{Cells, Touch, access, call, charms, edit, logs, record, runs, sound};
+use super::super::{Cells, Touch, access, call, charms, edit, logs, record, runs};
 use super::SqliteStore;
 
 #[async_trait]
