@@ -141,7 +141,7 @@ fn a_person_signs_in_and_mail_comes_and_after_the_grant_has_ended_it_comes_with_
     assert_eq!(count, 3, "{polled} {polled_again}");
     assert_eq!(accounts(&host)[0]["state"], "active");
 
-    // Nothing of that is told.
+    // Nothing of that is shown.
     let attempt = bg_abuse::Attempt::begin("secrets", "of sign-ins: in the database, in logs at trace level, in lists");
     let secrets = google.oauth_secrets();
     assert!(secrets.len() >= 6, "{}", secrets.len());

@@ -1,5 +1,5 @@
 // Tells the page that began a sign-in how it ended. The opener is lost if the popup was at a provider that cuts it off;
-// a channel of this origin reaches the page all the same. No token is told.
+// a channel of this origin reaches the page all the same. It gets no token.
 const success = document.currentScript.dataset.success === "true";
 const message = { type: "oauth-callback", result: success ? { success } : { success, error: "the sign-in failed" } };
 window.opener?.postMessage(message, location.origin);

@@ -10,7 +10,7 @@ use crate::limits::Limits;
 use crate::value::Value;
 use crate::wire::{self, Snapshot, Sync};
 
-/// Each document once, with the time of its last change. Whoever reads slowly misses steps, but never the last one.
+/// Each document once, with the time of its last change. A slow reader misses steps, but never the last one.
 #[derive(Default)]
 pub(crate) struct View {
     documents: BTreeMap<EntityId, Entry>,

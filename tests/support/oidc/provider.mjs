@@ -1,4 +1,4 @@
-// An OpenID provider on a free port of 127.0.0.1, for tests. Whoever comes to sign in is signed in at once, as CONTROL
+// An OpenID provider on a free port of 127.0.0.1, for tests. A browser that comes to sign in is signed in at once, as CONTROL
 // says: POST /control sets it, GET /control shows it. The first line of output is its URL. It ends with its standard
 // input, so that none outlives its test.
 import { createServer } from 'node:http';

@@ -26,8 +26,8 @@ const FILES: [(&str, &str); 3] = [
 /// token with each renewal, and revokes all of a grant if an old one is used. It ends when dropped.
 ///
 /// Its clients are `desktop` (secret `desktop-secret`, in the body) and `basic` (`basic/secret+with:signs`, in the
-/// header); redirect URLs are `/callback` on any port of 127.0.0.1. Whoever opens its authorization URL is signed in at
-/// once.
+/// header); redirect URLs are `/callback` on any port of 127.0.0.1. A browser that opens its authorization URL is
+/// signed in at once.
 pub struct OidcProvider {
     child: Child,
     issuer: String,

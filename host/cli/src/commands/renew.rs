@@ -29,7 +29,7 @@ pub(crate) fn run(database: &Path, account: &str, generation: u64, secrets_key: 
     match worked {
         Ok(()) => ExitCode::SUCCESS,
         Err(problem) => {
-            // Whoever asked may be gone.
+            // The process that asked may be gone.
             let _ = output::json_line(&problem).map(|text| output::raw(&text));
             ExitCode::FAILURE
         }

@@ -670,7 +670,7 @@ mod tests {
             let refused = FailedServer { origin: "https://a.example".into(), retry_after: None, refused: true };
             assert_eq!(server, Some(refused));
         }
-        // It works: whoever waits for it to work again goes on, and those whose requests it refuses do not.
+        // It works: charms that wait for it to work again go on, and those whose requests it refuses do not.
         assert_eq!((failures.servers().answered.len(), failures.servers().accepted.len()), (1, 0));
         failures.answered(4, &server("a.example"), &answer(StatusCode::NO_CONTENT));
         assert_eq!(failures.servers().accepted, ["https://a.example"]);

@@ -10,7 +10,7 @@ use bg_store::{Charms as _, Reach, Registrations as _, Tenancy};
 use crate::a_home;
 use crate::home::{Home, begin, finished, space};
 
-/// So many charms that a statement that reads all of a table is noticed.
+/// Enough charms for a statement that reads all of a table to be noticed.
 const MANY: usize = 20_000;
 
 /// As many charms with registrations, every hundredth of them for another integration.

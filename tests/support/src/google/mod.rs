@@ -43,7 +43,7 @@ pub use mailbox::Broken;
 /// | `POST /batch/gmail/v1` | up to 100 requests of Gmail's in one; those after the fiftieth are refused |
 /// | `/calendar/v3/calendars/{id}/events` | Calendar API v3; its sync tokens are bound to calendar and parameters |
 /// | `POST /api/integrations/google-oauth/refresh` | what renews a token, as Common Tools offers it |
-/// | `/o/oauth2/v2/auth`, `POST /token`, `POST /revoke`, `/v1/userinfo` | Google's authorization server, with a "Desktop app" as its client; whoever comes agrees at once |
+/// | `/o/oauth2/v2/auth`, `POST /token`, `POST /revoke`, `/v1/userinfo` | Google's authorization server, with a "Desktop app" as its client; a browser that comes agrees at once |
 ///
 /// Gmail's quota is 6,000 units a minute: `messages.get` takes 20, a list 5, history 2, the profile 1. Tokens have
 /// scopes.

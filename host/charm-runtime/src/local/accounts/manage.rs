@@ -179,7 +179,7 @@ impl Accounts for LocalHandle {
     async fn logout(&self, request: &AccountRequest) -> Result<LoggedOut, RuntimeError> {
         self.check_accounts()?;
         let (runtime, account) = (&self.runtime, self.runtime.account_named(&request.account).await?);
-        // Whoever renews it in this process is waited for: what comes of that is revoked, too.
+        // Wait for a renewal in this process: the token that it brings is revoked, too.
         let lock = runtime.accounts.lock_of(&account.id);
         let _only = lock.lock().await;
         let revoked = runtime.revoke(&account).await;

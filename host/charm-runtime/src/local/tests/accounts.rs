@@ -196,7 +196,7 @@ async fn a_charm_that_somebody_signed_out_gets_no_token_back() {
     home.operator().renew(&bg_charm_api::AccountRequest { account: "mine-1".into() }).await.unwrap();
     let error = home.operator().refresh_auth(&charm).await.unwrap_err();
     assert!(error.to_string().contains("oauth attach mine-1"), "{error}");
-    // Whoever has a token of another kind renews it as before.
+    // A charm with a token of another kind renews it as before.
     let own = SetRequest { value: json!({"token": "t", "refreshToken": "own"}), ..signed_out };
     home.operator().set(&charm, &own).await.unwrap();
     let error = home.operator().refresh_auth(&charm).await.unwrap_err();
